@@ -1,0 +1,212 @@
+//! The checked settings: what the rest of samlgate may rely on without looking again.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use saml_core::{ServiceProvider, SsoUrl, TrustedIdp};
+
+/// Scheme and authority of an address that browsers use, such as `https://app.example.com`.
+/// The authority is lower case and carries a port only where it is not the scheme's default.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    pub scheme: Scheme,
+    pub authority: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scheme {
+    Http,
+    Https,
+}
+
+/// All settings, checked. See `docs/configuration.md` for the file that they come from.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// `public_url`: the address that people type; ACS URL and entity ID come from it and from nothing else.
+    pub public_url: Origin,
+    /// `listen`: the public listener.
+    pub listen: SocketAddr,
+    /// `admin_listen`: `/metrics`, `/healthz`, `/readyz` and nothing else.
+    pub admin_listen: SocketAddr,
+    /// `prefix`: where our endpoints lie, `/saml` by default; begins with `/`, does not end with one.
+    pub prefix: String,
+    /// `tls`: certificate and key of the public listener.
+    pub tls: Option<TlsFiles>,
+    /// `threads`: worker threads of the public listener; the number of cores by default.
+    pub threads: usize,
+    /// What IdPs know us as: `sp_entity_id` (default `<public_url><prefix>/metadata`), `<public_url><prefix>/acs`, `clock_skew`.
+    pub service_provider: ServiceProvider,
+    /// `identity_providers`: at least one.
+    pub identity_providers: Vec<IdentityProvider>,
+    /// `login_page`: show the page with the buttons, or go straight to the one IdP.
+    pub login_page: bool,
+    /// `upstreams`; routes name them by index.
+    pub upstreams: Vec<Upstream>,
+    /// `routes`, in order; the first match decides.
+    pub routes: Vec<Route>,
+    pub session: SessionSettings,
+    pub identity_headers: IdentityHeaders,
+    /// `keys_dir`: where `samlgate keys generate` writes; keys are made in memory without it.
+    pub keys_dir: Option<PathBuf>,
+    pub log: LogSettings,
+    /// `shutdown_timeout`: how long requests in flight may take after SIGTERM.
+    pub shutdown_timeout: Duration,
+}
+
+#[derive(Debug, Clone)]
+pub struct TlsFiles {
+    pub certificate_file: PathBuf,
+    pub key_file: PathBuf,
+}
+
+#[derive(Debug, Clone)]
+pub struct IdentityProvider {
+    pub trusted: TrustedIdp,
+    pub sso_url: SsoUrl,
+    pub binding: Binding,
+    pub button: Button,
+}
+
+/// How the AuthnRequest travels (SAML Bindings 2.0 §3.4, §3.5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Binding {
+    Redirect,
+    Post,
+}
+
+#[derive(Debug, Clone)]
+pub struct Button {
+    /// Default `Login with <id>`; `Login with JumpCloud` for an IdP whose id is `jumpcloud`.
+    pub text: String,
+    /// http(s) or same-site path; the page's `img-src` is widened by exactly its origin.
+    pub image_url: Option<String>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Upstream {
+    pub name: String,
+    /// `host:port` each; names are resolved at connect time.
+    pub servers: Vec<ServerAddress>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerAddress {
+    pub host: String,
+    pub port: u16,
+}
+
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// `id`, or `route-<n>` counted from 1: the label in logs and metrics.
+    pub id: String,
+    /// `host`: an authority; matches every accepted host where absent.
+    pub host: Option<String>,
+    pub path: PathMatch,
+    /// Empty: every method.
+    pub methods: Vec<String>,
+    pub access: Access,
+    /// Index into [`Settings::upstreams`].
+    pub upstream: usize,
+    /// `api: true`: 401 JSON, never a redirect.
+    pub api: bool,
+    /// `host_header`: what the upstream sees as Host; the client's where absent.
+    pub host_header: Option<String>,
+    /// `identity_jwt: true`, with `jwt_audience`.
+    pub identity_jwt: Option<IdentityJwt>,
+    pub timeouts: Timeouts,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PathMatch {
+    Exact(String),
+    /// Matches on a `/` border: `/admin` matches `/admin` and `/admin/x`, not `/administrator`.
+    Prefix(String),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Access {
+    Public,
+    SignedIn,
+    /// Any of these is enough; never all empty.
+    Allow(Allow),
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Allow {
+    /// Compared byte for byte.
+    pub groups: Vec<String>,
+    /// Compared by `eq_ignore_ascii_case`.
+    pub emails: Vec<String>,
+    /// The part behind the one `@`, compared by `eq_ignore_ascii_case`; never a suffix match.
+    pub email_domains: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdentityJwt {
+    /// `jwt_audience`; the origin that the request came to where absent.
+    pub audience: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Default 5 s.
+    pub connect: Duration,
+    /// Between two reads from the upstream; default 60 s.
+    pub read: Duration,
+    /// Between two writes to the upstream; default 60 s.
+    pub write: Duration,
+}
+
+#[derive(Debug, Clone)]
+pub struct SessionSettings {
+    /// Default 8 h.
+    pub max_age: Duration,
+    /// Default 1 h.
+    pub idle_timeout: Duration,
+    /// `max_sessions`: how many the memory store holds; default 1,000,000.
+    pub max_sessions: u64,
+}
+
+#[derive(Debug, Clone)]
+pub struct IdentityHeaders {
+    pub preset: HeaderPreset,
+    /// `set`: header name to claim (`user`, `email`, `username`, `first_name`, `last_name`, `groups`, `name_id`, or `attribute:<Name>`).
+    pub set: Vec<(String, Claim)>,
+    /// `groups_filter`: only these go into the groups header once it would pass 4 kB.
+    pub groups_filter: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeaderPreset {
+    XForwarded,
+    RemoteUser,
+    XAuthRequest,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Claim {
+    User,
+    Email,
+    Username,
+    FirstName,
+    LastName,
+    Groups,
+    NameId,
+    Attribute(String),
+}
+
+#[derive(Debug, Clone)]
+pub struct LogSettings {
+    /// `trace`, `debug`, `info`, `warn` or `error`; default `info`.
+    pub level: String,
+    pub format: LogFormat,
+    /// `access`: one line for each request; default true.
+    pub access: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    Json,
+    Text,
+}

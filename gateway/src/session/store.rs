@@ -1,0 +1,63 @@
+//! The border between the gateway and whatever keeps its state.
+//!
+//! Expiry is decided by our timestamps, given as `now`; a store's own time to live only collects garbage.
+
+use std::net::IpAddr;
+
+use async_trait::async_trait;
+use saml_core::{ReplayKey, RequestId, Timestamp};
+
+use super::ticket::{SessionKey, Ticket};
+use super::types::{PendingLogin, SessionRecord};
+
+/// A store could not answer. The gateway refuses; it never guesses.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("the session store is full ({limit} entries): raise session.max_sessions")]
+    Full { limit: u64 },
+}
+
+/// What is known about a request ID.
+#[derive(Clone)]
+pub enum PendingState {
+    /// Never made here, or forgotten.
+    Unknown,
+    Open(PendingLogin),
+    /// Taken; kept until its 15 minutes are over so that a repeated POST finds its way home.
+    Used(PendingLogin),
+    Expired(PendingLogin),
+}
+
+#[must_use]
+#[derive(Debug, PartialEq, Eq, Clone, Copy)]
+pub enum TakeOutcome {
+    Taken,
+    /// Somebody else took it first, or it is gone.
+    Lost,
+}
+
+#[must_use]
+#[derive(Debug, PartialEq, Eq, Clone, Copy)]
+pub enum ClaimOutcome {
+    Claimed,
+    AlreadyClaimed,
+}
+
+#[async_trait]
+pub trait SessionStore: Send + Sync {
+    async fn insert(&self, ticket: &Ticket, record: SessionRecord) -> Result<(), StoreError>;
+    /// The record and when it was last seen; the caller judges expiry.
+    async fn load(&self, key: &SessionKey, ticket: &Ticket) -> Result<Option<(SessionRecord, Timestamp)>, StoreError>;
+    async fn touch(&self, key: &SessionKey, seen: Timestamp) -> Result<(), StoreError>;
+    async fn remove(&self, key: &SessionKey) -> Result<(), StoreError>;
+
+    /// Bounded by browser (ten; the oldest goes) and by address (the oldest goes).
+    async fn put_pending(&self, id: &RequestId, login: PendingLogin, client: IpAddr) -> Result<(), StoreError>;
+    async fn pending(&self, id: &str, now: Timestamp) -> Result<PendingState, StoreError>;
+    /// Atomically turns an open record into a used one: one winner.
+    async fn take_pending(&self, id: &str, now: Timestamp) -> Result<TakeOutcome, StoreError>;
+    /// Counts a refused response against an open record; the fifth drops it.
+    async fn count_refusal(&self, id: &str) -> Result<(), StoreError>;
+    /// Insert if absent: one winner.
+    async fn claim_assertion(&self, key: &ReplayKey, until: Timestamp, now: Timestamp) -> Result<ClaimOutcome, StoreError>;
+}

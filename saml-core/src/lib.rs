@@ -1,0 +1,30 @@
+//! The SAML 2.0 service provider of samlgate.
+//!
+//! Bytes, keys and a time go in; an accepted login or a [`Rejection`] comes out. The crate opens no
+//! socket or file, reads no clock or environment and draws no randomness.
+//!
+//! It never looks anything up by ID, never follows a reference, never reads a key from a message, and
+//! never reads identity from bytes whose digest was not verified. Proof is carried by types:
+//! [`UnverifiedResponse`] becomes [`Verified`] becomes [`AcceptedLogin`], and nobody outside can build
+//! the last two.
+
+mod authn_request;
+mod claims;
+mod form;
+mod ids;
+mod metadata;
+mod rejection;
+mod response;
+mod time;
+mod trust;
+mod xml;
+
+pub use authn_request::{AuthnRequest, PostForm};
+pub use claims::{ClaimNames, Identity, UniqueIdSource};
+pub use form::{AcsForm, MAX_FORM_BYTES};
+pub use ids::{AcsUrl, EntityId, IdError, IdpId, RequestId, SsoUrl};
+pub use metadata::{IdpMetadata, MetadataError, sp_metadata};
+pub use rejection::Rejection;
+pub use response::{AcceptedLogin, InResponseTo, ReplayKey, UnverifiedResponse, Verified};
+pub use time::{TimeError, Timestamp};
+pub use trust::{Certificate, CertificateError, Fingerprint, ServiceProvider, Sign, TrustError, TrustedIdp};
