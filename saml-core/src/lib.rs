@@ -24,7 +24,7 @@ pub use claims::{ClaimNames, Identity, UniqueIdSource};
 pub use form::{AcsForm, MAX_FORM_BYTES};
 pub use ids::{AcsUrl, EntityId, IdError, IdpId, RequestId, SsoUrl};
 pub use metadata::{IdpMetadata, MetadataError, sp_metadata};
-pub use rejection::Rejection;
+pub use rejection::{Offered, Rejection};
 pub use response::{AcceptedLogin, InResponseTo, ReplayKey, UnverifiedResponse, Verified};
 pub use time::{TimeError, Timestamp};
 pub use trust::{Certificate, CertificateError, Fingerprint, ServiceProvider, Sign, TrustError, TrustedIdp};

@@ -51,7 +51,9 @@ pub enum Decision {
     /// Under our prefix.
     Serve(Endpoint),
     /// No session, and the caller can be sent to sign in.
-    StartLogin { client: ClientKind },
+    StartLogin {
+        client: ClientKind,
+    },
     Refuse(Refusal),
 }
 

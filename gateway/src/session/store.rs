@@ -59,5 +59,10 @@ pub trait SessionStore: Send + Sync {
     /// Counts a refused response against an open record; the fifth drops it.
     async fn count_refusal(&self, id: &str) -> Result<(), StoreError>;
     /// Insert if absent: one winner.
-    async fn claim_assertion(&self, key: &ReplayKey, until: Timestamp, now: Timestamp) -> Result<ClaimOutcome, StoreError>;
+    async fn claim_assertion(
+        &self,
+        key: &ReplayKey,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<ClaimOutcome, StoreError>;
 }

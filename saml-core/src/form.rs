@@ -1,0 +1,101 @@
+//! The form that a browser posts to the ACS URL (SAML Bindings 2.0 §3.5.4).
+
+use crate::rejection::Rejection;
+
+/// The largest body that is read.
+pub const MAX_FORM_BYTES: usize = 256 * 1024;
+
+/// The one SAMLResponse of a form. RelayState is not kept: what comes back is ignored.
+#[derive(Debug)]
+pub struct AcsForm {
+    saml_response: Vec<u8>,
+}
+
+impl AcsForm {
+    /// # Errors
+    /// Another content type, a query, a body over [`MAX_FORM_BYTES`], anything but exactly one
+    /// SAMLResponse, two RelayStates, or a parameter of another binding.
+    pub fn parse(content_type: Option<&str>, query: Option<&str>, body: &[u8]) -> Result<Self, Rejection> {
+        if body.len() > MAX_FORM_BYTES {
+            return Err(Rejection::FormTooLarge { limit: MAX_FORM_BYTES });
+        }
+        let media_type = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
+        if !media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+            return Err(Rejection::FormContentType { seen: media_type.chars().take(100).collect() });
+        }
+        if query.is_some_and(|query| !query.is_empty()) {
+            return Err(Rejection::FormQueryNotEmpty);
+        }
+        let mut saml_response = None;
+        let mut relay_states = 0_u8;
+        for (name, value) in form_urlencoded::parse(body) {
+            match name.as_ref() {
+                "SAMLResponse" => {
+                    if saml_response.replace(value.into_owned().into_bytes()).is_some() {
+                        return Err(Rejection::SamlResponseRepeated);
+                    }
+                }
+                "RelayState" => {
+                    relay_states = relay_states.saturating_add(1);
+                    if relay_states > 1 {
+                        return Err(Rejection::SamlResponseRepeated);
+                    }
+                }
+                name => refuse_other_bindings(name)?,
+            }
+        }
+        let saml_response = saml_response.ok_or(Rejection::SamlResponseMissing)?;
+        Ok(Self { saml_response })
+    }
+
+    pub(crate) fn saml_response(&self) -> &[u8] {
+        &self.saml_response
+    }
+}
+
+/// Parameters of HTTP-Redirect, HTTP-Artifact and requests: their presence beside a SAMLResponse is
+/// how bindings are confused (CVE-2025-27773, CVE-2025-31335).
+fn refuse_other_bindings(name: &str) -> Result<(), Rejection> {
+    for forbidden in ["SAMLRequest", "SAMLart", "SigAlg", "Signature", "SAMLEncoding"] {
+        if name.eq_ignore_ascii_case(forbidden) {
+            return Err(Rejection::FormParameterUnexpected { name: forbidden });
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FORM: &str = "application/x-www-form-urlencoded";
+
+    #[track_caller]
+    fn check(content_type: Option<&str>, query: Option<&str>, body: &str, expected: Result<&str, &str>) {
+        let form = AcsForm::parse(content_type, query, body.as_bytes());
+        let seen =
+            form.as_ref().map(|form| std::str::from_utf8(form.saml_response()).unwrap()).map_err(Rejection::code);
+        assert_eq!(seen, expected, "{}", body.get(..100).unwrap_or(body));
+    }
+
+    #[test]
+    fn takes_the_one_saml_response() {
+        check(Some(FORM), None, "SAMLResponse=PGE%2BCg%3D%3D&RelayState=x", Ok("PGE+Cg=="));
+        check(Some("Application/X-WWW-Form-Urlencoded; charset=UTF-8"), Some(""), "other=1&SAMLResponse=a", Ok("a"));
+    }
+
+    #[test]
+    fn refuses_everything_else() {
+        check(None, None, "SAMLResponse=a", Err("form_content_type"));
+        check(Some("multipart/form-data"), None, "SAMLResponse=a", Err("form_content_type"));
+        check(Some(FORM), Some("SAMLResponse=a"), "SAMLResponse=a", Err("form_query_not_empty"));
+        check(Some(FORM), None, "", Err("saml_response_missing"));
+        check(Some(FORM), None, "samlresponse=a", Err("saml_response_missing"));
+        check(Some(FORM), None, "SAMLResponse=a&SAMLResponse=a", Err("saml_response_repeated"));
+        check(Some(FORM), None, "SAMLResponse=a&RelayState=b&RelayState=b", Err("saml_response_repeated"));
+        for name in ["SAMLRequest", "SAMLart", "SigAlg", "Signature", "SAMLEncoding", "samlrequest"] {
+            check(Some(FORM), None, &format!("SAMLResponse=a&{name}=b"), Err("form_parameter_unexpected"));
+        }
+        check(Some(FORM), None, &format!("SAMLResponse={}", "a".repeat(MAX_FORM_BYTES)), Err("form_too_large"));
+    }
+}

@@ -1,0 +1,125 @@
+//! A certificate as a container of a pinned key.
+
+use std::fmt;
+
+use aws_lc_rs::digest;
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+use super::key::PinnedKey;
+use super::pem;
+use crate::ids::push_hex;
+use crate::time::Timestamp;
+
+/// SHA-256 over the DER of a certificate.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Fingerprint([u8; 32]);
+
+impl Fingerprint {
+    pub(crate) fn of(der: &[u8]) -> Self {
+        let mut bytes = [0; 32];
+        bytes.iter_mut().zip(digest::digest(&digest::SHA256, der).as_ref()).for_each(|(to, from)| *to = *from);
+        Self(bytes)
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = String::from("sha256:");
+        push_hex(&mut text, &self.0);
+        f.write_str(&text)
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Text or bytes that hold no certificate that can be pinned. The code is `certificate_unreadable`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CertificateError {
+    #[error("certificate is empty: paste the whole of certificate.pem")]
+    Empty,
+    #[error(
+        "certificate is a {found}: paste the whole of certificate.pem, the file that JumpCloud offers under IDP Certificate Valid, Download Certificate"
+    )]
+    NotACertificate { found: String },
+    #[error("certificate has a line {begin} without its {end}: it is truncated; paste the whole of certificate.pem")]
+    Truncated { begin: String, end: String },
+    #[error("certificate is not base64 ({problem}): it is damaged or truncated; paste the whole of certificate.pem")]
+    NotBase64 { problem: String },
+    #[error(
+        "certificate does not parse as X.509 ({problem}): it is damaged or truncated; paste the whole of certificate.pem"
+    )]
+    NotX509 { problem: String },
+    #[error("certificate cannot be used: {problem}; have the IdP make another")]
+    KeyUnusable { problem: String },
+}
+
+impl CertificateError {
+    pub fn code(&self) -> &'static str {
+        "certificate_unreadable"
+    }
+}
+
+/// A certificate whose key is pinned.
+#[derive(Clone, Debug)]
+pub struct Certificate {
+    key: PinnedKey,
+    fingerprint: Fingerprint,
+    subject: Box<str>,
+    not_before: Timestamp,
+    not_after: Timestamp,
+}
+
+impl Certificate {
+    /// Reads every certificate in `input`: PEM in any shape that people paste (with or without the
+    /// BEGIN and END lines, CRLF, one line, `\n` written out, base64 of the PEM, several), or DER.
+    ///
+    /// # Errors
+    /// There is none, or one of them is damaged, a key, a page, or holds a key that is too weak.
+    pub fn parse_all(input: &[u8]) -> Result<Vec<Self>, CertificateError> {
+        pem::certificates(input)?.iter().map(|der| Self::from_der(der)).collect()
+    }
+
+    pub(crate) fn from_der(der: &[u8]) -> Result<Self, CertificateError> {
+        let not_x509 = |problem: String| CertificateError::NotX509 { problem };
+        let (rest, certificate) = X509Certificate::from_der(der).map_err(|error| not_x509(error.to_string()))?;
+        if !rest.is_empty() {
+            return Err(not_x509(format!("{} bytes follow it", rest.len())));
+        }
+        Ok(Self {
+            key: PinnedKey::from_spki(certificate.public_key())?,
+            fingerprint: Fingerprint::of(der),
+            subject: certificate.subject().to_string().into(),
+            not_before: Timestamp::from_unix(certificate.validity().not_before.timestamp(), 0),
+            not_after: Timestamp::from_unix(certificate.validity().not_after.timestamp(), 0),
+        })
+    }
+
+    pub(crate) fn key(&self) -> &PinnedKey {
+        &self.key
+    }
+
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint
+    }
+
+    pub fn subject(&self) -> &str {
+        &self.subject
+    }
+
+    pub fn not_before(&self) -> Timestamp {
+        self.not_before
+    }
+
+    pub fn not_after(&self) -> Timestamp {
+        self.not_after
+    }
+
+    /// Such as `RSA 4096` or `ECDSA P-256`.
+    pub fn key_description(&self) -> String {
+        self.key.to_string()
+    }
+}
