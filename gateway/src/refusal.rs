@@ -1,9 +1,120 @@
-//! Every reason for which a person or a request is turned away: the one list of codes of the gateway.
+//! Every reason for which a person or a request is turned away: with [`Rejection`], the one list of codes.
+//!
+//! The text is for the administrator; `respond` gives the browser a plainer one. No NameID, e-mail
+//! address or unique id stands in it.
 
 use saml_core::Rejection;
 
-/// A decision against a request, never an error of ours alone. Each has a stable code.
-#[derive(Debug)]
-pub enum Refusal {
-    Saml(Rejection),
+macro_rules! refusals {
+    ($( $variant:ident $({ $($field:ident : $type:ty),* $(,)? })? = $code:literal, $text:literal, $cure:literal; )*) => {
+        /// A decision against a request, each with a stable code.
+        #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+        pub enum Refusal {
+            /// The response is not a login.
+            #[error(transparent)]
+            Saml(#[from] Rejection),
+            $( #[error($text)] $variant $({ $($field: $type),* })?, )*
+        }
+
+        impl Refusal {
+            /// The stable name: in logs, metrics, on the page and in `docs/refusals.md`.
+            pub fn code(&self) -> &'static str {
+                match self {
+                    Self::Saml(rejection) => rejection.code(),
+                    $( Self::$variant { .. } => $code, )*
+                }
+            }
+
+            /// What the administrator can do about it.
+            pub fn cure(&self) -> &'static str {
+                match self {
+                    Self::Saml(rejection) => rejection.cure(),
+                    $( Self::$variant { .. } => $cure, )*
+                }
+            }
+
+            /// Each code of the gateway itself with its cure; those of SAML are in [`Rejection::catalogue`].
+            pub fn catalogue() -> &'static [(&'static str, &'static str)] {
+                &[$(($code, $cure)),*]
+            }
+        }
+    };
+}
+
+refusals! {
+    // ---- The request road
+    UnknownHost { seen: String, wanted: String } = "unknown_host",
+        "the request names the host {seen:?}, wanted {wanted:?}",
+        "open the address of `public_url`; if a proxy in front rewrites Host, let it keep the client's";
+    PathAmbiguous = "path_ambiguous",
+        "the path can be read in more than one way, and the readings do not pick the same route",
+        "write the path plainly, without `..`, `;`, `//`, `\\` and escaped separators";
+    NoRoute = "no_route",
+        "no route matches the request",
+        "add a route; a last one `{ path_prefix: /, access: signed_in, upstream: ... }` matches everything";
+    MethodForbidden { seen: String } = "method_forbidden",
+        "the method {seen:?} is not passed on",
+        "TRACE and CONNECT have no place behind a gateway";
+    RequestMalformed { problem: &'static str } = "request_malformed",
+        "the request is malformed: {problem}",
+        "correct the client";
+    LoginRequired = "login_required",
+        "there is no session, and the request is not one that may be sent to sign in",
+        "sign in at `login_url`, then repeat the request";
+    LoginRequiredInFrame = "login_required_in_frame",
+        "there is no session, and a sign-in page may not be shown in a frame",
+        "open the application at the top of the window";
+    NotInAllowedGroup { needed: Vec<String>, arrived: Vec<String> } = "not_in_allowed_group",
+        "the route admits the groups {needed:?}, the user's groups are {arrived:?}",
+        "JumpCloud: add the user to one of the groups and bind it to the application; when no group arrives at all, SSO tab: tick \"include group attribute\" and enter `memberOf`";
+    NotAllowed = "not_allowed",
+        "the route admits certain e-mail addresses or domains, and the user's is none of them",
+        "add the address or its domain to the route's `access`";
+    GroupsTooLarge { bytes: usize, limit: usize } = "groups_too_large",
+        "the user's groups make a header of {bytes} bytes, at most {limit} are sent",
+        "name the groups that the application needs under `identity_headers.groups_filter`";
+    UpgradeOriginForbidden { seen: String } = "upgrade_origin_forbidden",
+        "a WebSocket was asked for by a page of the origin {seen:?}",
+        "open it from a page of the application itself";
+    StoreUnavailable { problem: String } = "store_unavailable",
+        "the session store does not answer: {problem}",
+        "see that the store runs and is reachable";
+    UpstreamUnavailable { problem: String } = "upstream_unavailable",
+        "the application does not answer: {problem}",
+        "see that the upstream runs at the address in the settings";
+
+    // ---- The login road
+    LoginUnknown = "login_unknown",
+        "the response answers a login that was never started here, or was forgotten",
+        "start again; for a portal tile, set the Login URL in JumpCloud to this gateway's /saml/login";
+    LoginExpired = "login_expired",
+        "the response answers a login that was started more than 15 minutes ago",
+        "start again";
+    LoginOfOtherBrowser = "login_of_other_browser",
+        "the response answers a login that another browser started, or this browser lost its login cookie",
+        "start again; cookies must be allowed for this site";
+    AssertionReplayed = "assertion_replayed",
+        "the response was used before",
+        "start again";
+    UnsolicitedResponse = "unsolicited_response",
+        "the response answers no request of ours",
+        "for a portal tile, set the Login URL in JumpCloud to this gateway's /saml/login";
+    LoginLoop { last: String } = "login_loop",
+        "three rounds of sign-in in two minutes led to no session; the last reason was {last}",
+        "allow cookies for this site, open it at the address of `public_url`, and see that the clocks agree";
+    UnknownIdentityProvider { seen: String } = "unknown_identity_provider",
+        "there is no identity provider {seen:?}",
+        "start at the login page";
+    EndpointUnknown = "endpoint_unknown",
+        "nothing lies at this address under the gateway's prefix",
+        "see docs/endpoints.md";
+    EndpointMethod { wanted: &'static str } = "endpoint_method",
+        "this address takes {wanted}",
+        "use that method";
+    CrossSiteRequest = "cross_site_request",
+        "the request was made by a page of another site",
+        "sign out from the sign-out page";
+    Internal { problem: String } = "internal_error",
+        "samlgate failed: {problem}",
+        "look for the request id in the log and report it";
 }
