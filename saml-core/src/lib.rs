@@ -8,6 +8,12 @@
 //! [`UnverifiedResponse`] becomes [`Verified`] becomes [`AcceptedLogin`], and nobody outside can build
 //! the last two.
 
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)
+)]
+
 mod authn_request;
 mod claims;
 mod form;

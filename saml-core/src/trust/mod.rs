@@ -8,7 +8,7 @@ mod key;
 mod pem;
 
 pub use certificate::{Certificate, CertificateError, Fingerprint};
-pub(crate) use key::{HashAlgorithm, KeyFamily, PinnedKey};
+pub(crate) use key::{HashAlgorithm, KeyFamily};
 
 use crate::claims::ClaimNames;
 use crate::ids::{AcsUrl, EntityId, IdpId};

@@ -1,0 +1,121 @@
+//! An accepted login: a verified Assertion that meets the policy and carries the claims.
+
+use aws_lc_rs::digest;
+
+use super::claimed;
+use super::policy;
+use super::verified::Verified;
+use crate::claims::Identity;
+use crate::ids::{IdpId, RequestId};
+use crate::rejection::Rejection;
+use crate::time::Timestamp;
+use crate::trust::{Fingerprint, ServiceProvider};
+use crate::xml::Attr;
+
+/// Who signed in, at which IdP, until when. To be claimed once, under its [`ReplayKey`], before it
+/// becomes a session.
+///
+/// Nobody outside can make one, and it cannot be copied:
+///
+/// ```compile_fail
+/// fn twice(login: saml_core::AcceptedLogin) -> [saml_core::AcceptedLogin; 2] {
+///     [login.clone(), login]
+/// }
+/// ```
+#[derive(Debug)]
+pub struct AcceptedLogin {
+    identity: Identity,
+    idp: IdpId,
+    assertion_id: String,
+    session_index: Option<String>,
+    session_not_on_or_after: Option<Timestamp>,
+    replay_key: ReplayKey,
+    replay_until: Timestamp,
+    signed_with: Fingerprint,
+}
+
+/// SHA-256 over the length-prefixed IdP id and assertion ID.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ReplayKey([u8; 32]);
+
+impl ReplayKey {
+    fn of(idp: &IdpId, assertion_id: &str) -> Self {
+        let mut context = digest::Context::new(&digest::SHA256);
+        for part in [idp.as_str(), assertion_id] {
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part.as_bytes());
+        }
+        let mut bytes = [0; 32];
+        bytes.iter_mut().zip(context.finish().as_ref()).for_each(|(to, from)| *to = *from);
+        Self(bytes)
+    }
+
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl Verified<'_> {
+    /// Asks whether the Assertion is meant for us, answers `request`, holds `now`, and says who somebody is.
+    ///
+    /// # Errors
+    /// The first condition that does not hold.
+    pub fn accept(self, request: &RequestId, sp: &ServiceProvider, now: Timestamp) -> Result<AcceptedLogin, Rejection> {
+        let validity = policy::check(&self, request, sp, now)?;
+        let identity = claimed::identity(&self)?;
+        let idp = self.idp.id();
+        let session_index = self
+            .assertion
+            .authn_statements
+            .iter()
+            .find_map(|statement| self.document.attribute(*statement, Attr::SessionIndex))
+            .map(str::to_owned);
+        Ok(AcceptedLogin {
+            identity,
+            idp: idp.clone(),
+            session_index,
+            session_not_on_or_after: validity.session_not_on_or_after,
+            replay_key: ReplayKey::of(idp, &self.assertion.id),
+            replay_until: validity.replay_until,
+            assertion_id: self.assertion.id,
+            signed_with: self.signed_with,
+        })
+    }
+}
+
+impl AcceptedLogin {
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    pub fn idp(&self) -> &IdpId {
+        &self.idp
+    }
+
+    pub fn assertion_id(&self) -> &str {
+        &self.assertion_id
+    }
+
+    pub fn session_index(&self) -> Option<&str> {
+        self.session_index.as_deref()
+    }
+
+    /// The IdP's end of the session, if it names one.
+    pub fn session_not_on_or_after(&self) -> Option<Timestamp> {
+        self.session_not_on_or_after
+    }
+
+    pub fn replay_key(&self) -> &ReplayKey {
+        &self.replay_key
+    }
+
+    /// The claim must be kept until then.
+    pub fn replay_until(&self) -> Timestamp {
+        self.replay_until
+    }
+
+    /// The certificate whose key made the signature, for the audit.
+    pub fn signed_with(&self) -> Fingerprint {
+        self.signed_with
+    }
+}

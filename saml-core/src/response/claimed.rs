@@ -1,0 +1,157 @@
+//! The claims of a verified Assertion, each from its configured source and no other.
+
+use super::verified::Verified;
+use crate::claims::{ClaimNames, Identity, UniqueIdSource};
+use crate::rejection::Rejection;
+use crate::xml::Attr;
+
+const TRANSIENT: &str = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient";
+
+const MAX_CHARACTERS: usize = 256;
+
+/// # Errors
+/// A claim that must arrive is missing or empty, one that is single has two values, or one holds
+/// characters that could deceive who reads it.
+pub(super) fn identity(verified: &Verified<'_>) -> Result<Identity, Rejection> {
+    let names = verified.idp.claims();
+    let attributes = merged_attributes(verified);
+    let (name_id, name_id_format) = name_id(verified)?;
+    let unique_id = unique_id(&attributes, names, name_id.as_deref(), name_id_format.as_deref())?;
+    let email = single(&attributes, &names.email)?
+        .ok_or_else(|| Rejection::EmailMissing { wanted: names.email.clone(), arrived: arrived(&attributes) })?;
+    check_email(&email)?;
+    let username = match &names.username {
+        Some(name) => plain(&attributes, name)?,
+        None => None,
+    };
+    let groups = values(&attributes, &names.groups).to_vec();
+    for group in &groups {
+        refuse_controls(&names.groups, group)?;
+    }
+    Ok(Identity {
+        unique_id,
+        email,
+        username,
+        first_name: plain(&attributes, &names.first_name)?,
+        last_name: plain(&attributes, &names.last_name)?,
+        groups,
+        name_id,
+        name_id_format,
+        attributes,
+    })
+}
+
+/// JumpCloud sends constant attributes as repeated Attribute elements of one Name, so values are merged.
+/// An empty value is a missing one.
+fn merged_attributes(verified: &Verified<'_>) -> Vec<(String, Vec<String>)> {
+    let document = &verified.document;
+    let mut merged: Vec<(String, Vec<String>)> = Vec::with_capacity(verified.assertion.attributes.len());
+    for attribute in &verified.assertion.attributes {
+        let name = document.attribute(attribute.node, Attr::Name).unwrap_or_default();
+        let values = attribute.values.iter().flatten().filter_map(|node| document.text_only(*node));
+        let values = values.filter(|value| !value.is_empty()).map(str::to_owned);
+        match merged.iter_mut().find(|(other, _)| other == name) {
+            Some((_, held)) => held.extend(values),
+            None => merged.push((name.to_owned(), values.collect())),
+        }
+    }
+    merged.retain(|(_, values)| !values.is_empty());
+    merged
+}
+
+fn name_id(verified: &Verified<'_>) -> Result<(Option<String>, Option<String>), Rejection> {
+    let Some(node) = verified.assertion.name_id else { return Ok((None, None)) };
+    let text = verified.document.text_only(node).unwrap_or_default();
+    if text.is_empty() {
+        return Ok((None, None));
+    }
+    check_identifier(text).map_err(|problem| Rejection::NameIdInvalid { problem })?;
+    let format = verified.document.attribute(node, Attr::Format).map(str::to_owned);
+    Ok((Some(text.to_owned()), format))
+}
+
+fn unique_id(
+    attributes: &[(String, Vec<String>)],
+    names: &ClaimNames,
+    name_id: Option<&str>,
+    name_id_format: Option<&str>,
+) -> Result<String, Rejection> {
+    let (wanted, found) = match &names.unique_id {
+        UniqueIdSource::Attribute(name) => (name.as_str(), single(attributes, name)?),
+        UniqueIdSource::NameId if name_id_format == Some(TRANSIENT) => {
+            return Err(Rejection::UniqueIdInvalid {
+                problem: "would come from a NameID of the format transient, another at each login",
+            });
+        }
+        UniqueIdSource::NameId => ("@NameID", name_id.map(str::to_owned)),
+    };
+    let found =
+        found.ok_or_else(|| Rejection::UniqueIdMissing { wanted: wanted.to_owned(), arrived: arrived(attributes) })?;
+    check_identifier(&found).map_err(|problem| Rejection::UniqueIdInvalid { problem })?;
+    Ok(found)
+}
+
+fn arrived(attributes: &[(String, Vec<String>)]) -> Vec<String> {
+    attributes.iter().map(|(name, _)| name.chars().take(128).collect()).take(64).collect()
+}
+
+fn values<'a>(attributes: &'a [(String, Vec<String>)], name: &str) -> &'a [String] {
+    attributes.iter().find(|(other, _)| other == name).map_or(&[], |(_, values)| values.as_slice())
+}
+
+/// # Errors
+/// Two different values.
+fn single(attributes: &[(String, Vec<String>)], name: &str) -> Result<Option<String>, Rejection> {
+    match values(attributes, name) {
+        [] => Ok(None),
+        [first, rest @ ..] if rest.iter().all(|value| value == first) => Ok(Some(first.clone())),
+        _ => Err(Rejection::ClaimAmbiguous { name: name.to_owned() }),
+    }
+}
+
+fn plain(attributes: &[(String, Vec<String>)], name: &str) -> Result<Option<String>, Rejection> {
+    let value = single(attributes, name)?;
+    if let Some(value) = &value {
+        refuse_controls(name, value)?;
+    }
+    Ok(value)
+}
+
+fn refuse_controls(name: &str, value: &str) -> Result<(), Rejection> {
+    if value.chars().any(char::is_control) {
+        return Err(Rejection::ClaimInvalid { name: name.to_owned(), problem: "holds a control character" });
+    }
+    Ok(())
+}
+
+fn check_email(email: &str) -> Result<(), Rejection> {
+    let invalid = |problem| Rejection::EmailInvalid { problem };
+    check_identifier(email).map_err(invalid)?;
+    if !email.is_ascii() {
+        return Err(invalid("holds a character outside ASCII"));
+    }
+    match email.split_once('@') {
+        Some((local, domain)) if !local.is_empty() && !domain.is_empty() && !domain.contains('@') => Ok(()),
+        _ => Err(invalid("is not of the form local@domain with exactly one `@`")),
+    }
+}
+
+/// NameID, unique id and e-mail decide who somebody is, so nothing invisible may stand in them.
+fn check_identifier(value: &str) -> Result<(), &'static str> {
+    if value.chars().count() > MAX_CHARACTERS {
+        return Err("is longer than 256 characters");
+    }
+    if value.starts_with(char::is_whitespace) || value.ends_with(char::is_whitespace) {
+        return Err("begins or ends with white space");
+    }
+    if value.chars().any(is_deceptive) {
+        return Err("holds a control, a line separator, a direction mark or a character of no width");
+    }
+    Ok(())
+}
+
+fn is_deceptive(character: char) -> bool {
+    character.is_control()
+        || matches!(character,
+            '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}

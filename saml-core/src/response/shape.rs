@@ -1,0 +1,349 @@
+//! The closed grammar of a Response (SAML Core 2.0, cut down to the Web Browser SSO profile). What it
+//! does not name is refused, so that a signed part has nowhere to be hidden and nothing to be wrapped in.
+
+use super::grammar::{Content, attributes, count, empty_with, refused, required_attribute, text_with};
+use super::signature_shape::{SignatureShape, signature};
+use crate::rejection::Rejection;
+use crate::xml::{Attr, AttrSet, Document, NodeId, Tag};
+
+const SUCCESS: &str = "urn:oasis:names:tc:SAML:2.0:status:Success";
+
+#[derive(Debug)]
+pub(super) struct ResponseShape {
+    pub(super) node: NodeId,
+    pub(super) id: String,
+    pub(super) issuer: Option<NodeId>,
+    pub(super) signature: Option<SignatureShape>,
+    pub(super) assertion: AssertionShape,
+}
+
+#[derive(Debug)]
+pub(super) struct AssertionShape {
+    pub(super) node: NodeId,
+    pub(super) id: String,
+    pub(super) issuer: NodeId,
+    pub(super) signature: Option<SignatureShape>,
+    pub(super) name_id: Option<NodeId>,
+    pub(super) confirmations: Vec<Confirmation>,
+    pub(super) conditions: NodeId,
+    /// Of each AudienceRestriction its Audiences.
+    pub(super) audiences: Vec<Vec<NodeId>>,
+    pub(super) authn_statements: Vec<NodeId>,
+    pub(super) attributes: Vec<AttributeShape>,
+}
+
+#[derive(Debug)]
+pub(super) struct Confirmation {
+    pub(super) node: NodeId,
+    pub(super) data: NodeId,
+}
+
+#[derive(Debug)]
+pub(super) struct AttributeShape {
+    pub(super) node: NodeId,
+    /// The node whose text is the value; absent for `xsi:nil`.
+    pub(super) values: Vec<Option<NodeId>>,
+}
+
+const ISSUER: AttrSet = AttrSet::EMPTY.with(Attr::Format).with(Attr::NameQualifier).with(Attr::SpNameQualifier);
+const NAME_ID: AttrSet = ISSUER.with(Attr::SpProvidedId);
+
+/// The shape of a whole message.
+///
+/// # Errors
+/// Anything outside the grammar; [`Rejection::IdpDenied`] when the status is not Success;
+/// [`Rejection::EncryptionUnsupported`] for an EncryptedAssertion.
+pub(super) fn response(document: &Document) -> Result<ResponseShape, Rejection> {
+    let node = Document::ROOT;
+    if document.tag(node) != Tag::Response {
+        return Err(refused(document, node, "the root is not a Response of SAML 2.0"));
+    }
+    let allowed = AttrSet::EMPTY
+        .with(Attr::IdUpper)
+        .with(Attr::Version)
+        .with(Attr::IssueInstant)
+        .with(Attr::Destination)
+        .with(Attr::InResponseTo)
+        .with(Attr::Consent);
+    attributes(document, node, allowed)?;
+    let id = message_id(document, node)?;
+    let mut content = Content::of(document, node)?;
+    let issuer = content.optional(Tag::Issuer);
+    if let Some(issuer) = issuer {
+        text_with(document, issuer, ISSUER)?;
+    }
+    let signature = content.optional(Tag::Signature).map(|node| signature(document, node)).transpose()?;
+    let status = status(document, content.required(Tag::Status)?)?;
+    if let Some(denied) = status {
+        content.end()?;
+        return Err(denied);
+    }
+    if content.optional(Tag::EncryptedAssertion).is_some() {
+        content.end()?;
+        return Err(Rejection::EncryptionUnsupported);
+    }
+    let assertion = assertion(document, content.required(Tag::Assertion)?)?;
+    content.end()?;
+    Ok(ResponseShape { node, id, issuer, signature, assertion })
+}
+
+/// ID, Version and IssueInstant, which Response and Assertion share; gives the ID.
+fn message_id(document: &Document, node: NodeId) -> Result<String, Rejection> {
+    if required_attribute(document, node, Attr::Version, "Version")? != "2.0" {
+        return Err(refused(document, node, "its Version is not 2.0"));
+    }
+    required_attribute(document, node, Attr::IssueInstant, "IssueInstant")?;
+    Ok(required_attribute(document, node, Attr::IdUpper, "ID")?.to_owned())
+}
+
+/// `None` on Success, else why not.
+fn status(document: &Document, node: NodeId) -> Result<Option<Rejection>, Rejection> {
+    attributes(document, node, AttrSet::EMPTY)?;
+    let mut content = Content::of(document, node)?;
+    let code_node = content.required(Tag::StatusCode)?;
+    let code = status_code(document, code_node)?;
+    let message = content.optional(Tag::StatusMessage);
+    let message = message.map(|node| text_with(document, node, AttrSet::EMPTY.with(Attr::XmlLang))).transpose()?;
+    let success = document.attribute(code_node, Attr::Value) == Some(SUCCESS);
+    if !success {
+        // Unread: the refusal that follows is all that comes of it.
+        content.optional(Tag::StatusDetail);
+    }
+    content.end()?;
+    let message = message.unwrap_or_default().chars().take(200).collect();
+    Ok((!success).then_some(Rejection::IdpDenied { status: code, message }))
+}
+
+/// The codes, outermost first. Nesting is bounded by the parser's limit of depth.
+fn status_code(document: &Document, node: NodeId) -> Result<String, Rejection> {
+    attributes(document, node, AttrSet::EMPTY.with(Attr::Value))?;
+    let mut code: String = required_attribute(document, node, Attr::Value, "Value")?.chars().take(200).collect();
+    let mut content = Content::of(document, node)?;
+    if let Some(nested) = content.optional(Tag::StatusCode) {
+        code.push_str(" / ");
+        code.push_str(&status_code(document, nested)?);
+    }
+    content.end()?;
+    Ok(code)
+}
+
+/// The shape of an Assertion: inside a Response, or as the root of its own canonical bytes.
+pub(super) fn assertion(document: &Document, node: NodeId) -> Result<AssertionShape, Rejection> {
+    if document.tag(node) != Tag::Assertion {
+        return Err(refused(document, node, "it is not an Assertion of SAML 2.0"));
+    }
+    attributes(document, node, AttrSet::EMPTY.with(Attr::IdUpper).with(Attr::Version).with(Attr::IssueInstant))?;
+    let id = message_id(document, node)?;
+    let mut content = Content::of(document, node)?;
+    let issuer = content.required(Tag::Issuer)?;
+    text_with(document, issuer, ISSUER)?;
+    let signature = content.optional(Tag::Signature).map(|node| signature(document, node)).transpose()?;
+    let (name_id, confirmations) = subject(document, content.required(Tag::Subject)?)?;
+    let conditions = content.required(Tag::Conditions)?;
+    let audiences = self::conditions(document, conditions)?;
+    let mut authn_statements = Vec::with_capacity(1);
+    let mut attribute_statements = 0;
+    let mut attributes = Vec::with_capacity(8);
+    while let Some(statement) = content.next() {
+        match document.tag(statement) {
+            Tag::AuthnStatement => {
+                authn_statement(document, statement)?;
+                authn_statements.push(statement);
+            }
+            Tag::AttributeStatement => {
+                attribute_statements += 1;
+                attribute_statement(document, statement, &mut attributes)?;
+            }
+            _ => return Err(content.unexpected(statement)),
+        }
+    }
+    count(document, node, Tag::AuthnStatement, authn_statements.len(), 1, 4)?;
+    count(document, node, Tag::AttributeStatement, attribute_statements, 0, 4)?;
+    Ok(AssertionShape {
+        node,
+        id,
+        issuer,
+        signature,
+        name_id,
+        confirmations,
+        conditions,
+        audiences,
+        authn_statements,
+        attributes,
+    })
+}
+
+fn subject(document: &Document, node: NodeId) -> Result<(Option<NodeId>, Vec<Confirmation>), Rejection> {
+    attributes(document, node, AttrSet::EMPTY)?;
+    let mut content = Content::of(document, node)?;
+    let name_id = optional_name_id(document, &mut content)?;
+    let nodes = content.repeated(Tag::SubjectConfirmation);
+    content.end()?;
+    count(document, node, Tag::SubjectConfirmation, nodes.len(), 1, 4)?;
+    let confirmations = nodes.into_iter().map(|node| confirmation(document, node)).collect::<Result<_, _>>()?;
+    Ok((name_id, confirmations))
+}
+
+fn optional_name_id(document: &Document, content: &mut Content<'_>) -> Result<Option<NodeId>, Rejection> {
+    let name_id = content.optional(Tag::NameId);
+    if let Some(name_id) = name_id {
+        text_with(document, name_id, NAME_ID)?;
+    }
+    Ok(name_id)
+}
+
+fn confirmation(document: &Document, node: NodeId) -> Result<Confirmation, Rejection> {
+    attributes(document, node, AttrSet::EMPTY.with(Attr::Method))?;
+    required_attribute(document, node, Attr::Method, "Method")?;
+    let mut content = Content::of(document, node)?;
+    optional_name_id(document, &mut content)?;
+    let data = content.required(Tag::SubjectConfirmationData)?;
+    content.end()?;
+    let allowed = AttrSet::EMPTY
+        .with(Attr::NotBefore)
+        .with(Attr::NotOnOrAfter)
+        .with(Attr::Recipient)
+        .with(Attr::InResponseTo)
+        .with(Attr::Address);
+    empty_with(document, data, allowed)?;
+    Ok(Confirmation { node, data })
+}
+
+/// Unknown conditions make an assertion invalid (SAML Core 2.0 §2.5.1.1), so the list is closed.
+fn conditions(document: &Document, node: NodeId) -> Result<Vec<Vec<NodeId>>, Rejection> {
+    attributes(document, node, AttrSet::EMPTY.with(Attr::NotBefore).with(Attr::NotOnOrAfter))?;
+    required_attribute(document, node, Attr::NotOnOrAfter, "NotOnOrAfter")?;
+    let mut content = Content::of(document, node)?;
+    let (mut restrictions, mut one_time_use, mut proxy_restriction) = (Vec::with_capacity(1), 0, 0);
+    while let Some(condition) = content.next() {
+        match document.tag(condition) {
+            Tag::AudienceRestriction => {
+                attributes(document, condition, AttrSet::EMPTY)?;
+                restrictions.push(audiences(document, condition, 1)?);
+            }
+            Tag::OneTimeUse => {
+                one_time_use += 1;
+                empty_with(document, condition, AttrSet::EMPTY)?;
+            }
+            Tag::ProxyRestriction => {
+                proxy_restriction += 1;
+                attributes(document, condition, AttrSet::EMPTY.with(Attr::Count))?;
+                audiences(document, condition, 0)?;
+            }
+            _ => return Err(content.unexpected(condition)),
+        }
+    }
+    // That there is one at all is asked by the policy, which has a better word for it.
+    count(document, node, Tag::AudienceRestriction, restrictions.len(), 0, 8)?;
+    count(document, node, Tag::OneTimeUse, one_time_use, 0, 1)?;
+    count(document, node, Tag::ProxyRestriction, proxy_restriction, 0, 1)?;
+    Ok(restrictions)
+}
+
+fn audiences(document: &Document, node: NodeId, least: usize) -> Result<Vec<NodeId>, Rejection> {
+    let mut content = Content::of(document, node)?;
+    let audiences = content.repeated(Tag::Audience);
+    content.end()?;
+    count(document, node, Tag::Audience, audiences.len(), least, 16)?;
+    for audience in &audiences {
+        text_with(document, *audience, AttrSet::EMPTY)?;
+    }
+    Ok(audiences)
+}
+
+fn authn_statement(document: &Document, node: NodeId) -> Result<(), Rejection> {
+    let allowed = AttrSet::EMPTY.with(Attr::AuthnInstant).with(Attr::SessionIndex).with(Attr::SessionNotOnOrAfter);
+    attributes(document, node, allowed)?;
+    required_attribute(document, node, Attr::AuthnInstant, "AuthnInstant")?;
+    let mut content = Content::of(document, node)?;
+    if let Some(locality) = content.optional(Tag::SubjectLocality) {
+        empty_with(document, locality, AttrSet::EMPTY.with(Attr::Address).with(Attr::DnsName))?;
+    }
+    let context = content.required(Tag::AuthnContext)?;
+    content.end()?;
+    attributes(document, context, AttrSet::EMPTY)?;
+    let mut content = Content::of(document, context)?;
+    for tag in [Tag::AuthnContextClassRef, Tag::AuthnContextDeclRef] {
+        if let Some(reference) = content.optional(tag) {
+            text_with(document, reference, AttrSet::EMPTY)?;
+        }
+    }
+    for authority in content.repeated(Tag::AuthenticatingAuthority) {
+        text_with(document, authority, AttrSet::EMPTY)?;
+    }
+    content.end()
+}
+
+fn attribute_statement(document: &Document, node: NodeId, found: &mut Vec<AttributeShape>) -> Result<(), Rejection> {
+    attributes(document, node, AttrSet::EMPTY)?;
+    let mut content = Content::of(document, node)?;
+    for attribute in content.repeated(Tag::Attribute) {
+        found.push(self::attribute(document, attribute)?);
+    }
+    content.end()
+}
+
+fn attribute(document: &Document, node: NodeId) -> Result<AttributeShape, Rejection> {
+    let allowed = AttrSet::EMPTY.with(Attr::Name).with(Attr::NameFormat).with(Attr::FriendlyName).with(Attr::Foreign);
+    attributes(document, node, allowed)?;
+    required_attribute(document, node, Attr::Name, "Name")?;
+    let foreign: Vec<&str> =
+        document.attributes(node).filter(|(attr, ..)| *attr == Attr::Foreign).map(|(_, name, _)| name).collect();
+    let named_id = |name: &&str| name.rsplit(':').next().is_some_and(|local| local.eq_ignore_ascii_case("id"));
+    if foreign.len() > 2 || foreign.iter().any(named_id) {
+        return Err(Rejection::XmlAttributeForbidden {
+            element: document.written_name(node).to_owned(),
+            attribute: foreign.last().copied().unwrap_or_default().to_owned(),
+        });
+    }
+    let mut content = Content::of(document, node)?;
+    let values = content.repeated(Tag::AttributeValue);
+    content.end()?;
+    let values = values.into_iter().map(|value| attribute_value(document, value)).collect::<Result<_, _>>()?;
+    Ok(AttributeShape { node, values })
+}
+
+/// Text, nothing, `xsi:nil`, or one NameID whose text is the value (eduPersonTargetedID is sent so).
+fn attribute_value(document: &Document, node: NodeId) -> Result<Option<NodeId>, Rejection> {
+    attributes(document, node, AttrSet::EMPTY.with(Attr::XsiType).with(Attr::XsiNil).with(Attr::XmlLang))?;
+    let nil = matches!(document.attribute(node, Attr::XsiNil), Some("true" | "1"));
+    if nil {
+        Content::of(document, node)?.end()?;
+        return Ok(None);
+    }
+    if document.text_only(node).is_some() {
+        return Ok(Some(node));
+    }
+    let mut content = Content::of(document, node)?;
+    let name_id = content.required(Tag::NameId)?;
+    content.end()?;
+    text_with(document, name_id, NAME_ID)?;
+    Ok(Some(name_id))
+}
+
+/// Every ID of the document is well-formed, and none is used twice, even in another case of letters.
+/// Nothing is ever looked up by ID; this only takes away what other software could be confused with.
+///
+/// # Errors
+/// [`Rejection::IdInvalid`], [`Rejection::IdDuplicate`].
+pub(super) fn check_ids(document: &Document) -> Result<(), Rejection> {
+    let mut ids: Vec<String> = Vec::with_capacity(8);
+    for node in std::iter::once(Document::ROOT).chain(document.descendants(Document::ROOT)) {
+        for (_, name, value) in document.attributes(node) {
+            if name.eq_ignore_ascii_case("id") {
+                if !is_id(value) {
+                    return Err(Rejection::IdInvalid { element: document.written_name(node).to_owned() });
+                }
+                ids.push(value.to_ascii_lowercase());
+            }
+        }
+    }
+    ids.sort_unstable();
+    let twice = ids.windows(2).any(|pair| matches!(pair, [one, other] if one == other));
+    if twice { Err(Rejection::IdDuplicate) } else { Ok(()) }
+}
+
+fn is_id(value: &str) -> bool {
+    (1..=128).contains(&value.len())
+        && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'))
+}

@@ -1,0 +1,124 @@
+//! Verification of one Signature, and the only door to a document that identity may be read from.
+
+use aws_lc_rs::digest;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use subtle::ConstantTimeEq;
+
+use super::signature_shape::{SignatureShape, SignedInfo, signed_info};
+use crate::rejection::{Offered, Rejection};
+use crate::trust::{Certificate, Fingerprint, HashAlgorithm};
+use crate::xml::canonical::{CanonicalBytes, canonicalize, is_canonical_form};
+use crate::xml::{Comments, Document, Limits, NodeId, Tag, XmlText, parse};
+
+/// An element whose digest was verified, parsed anew from the very bytes that were digested.
+pub(super) struct SignedElement {
+    pub(super) document: Document,
+    pub(super) signed_with: Fingerprint,
+}
+
+/// The element that a Signature stands in.
+pub(super) struct Parent<'a> {
+    pub(super) node: NodeId,
+    pub(super) id: &'a str,
+    /// `Response` or `Assertion`.
+    pub(super) name: &'static str,
+}
+
+/// Verifies `signature` over its parent (XML Signature 1.1 §3.2), with pinned keys only.
+///
+/// The reference is compared with the parent's ID and never followed. Only what the digested bytes say
+/// comes out.
+///
+/// # Errors
+/// The reference names something else, no pinned key made the signature, the digest differs, or the
+/// verified bytes say otherwise than what was read before.
+pub(super) fn verify(
+    document: &Document,
+    parent: &Parent<'_>,
+    signature: &SignatureShape,
+    pinned: &[Certificate],
+) -> Result<SignedElement, Rejection> {
+    let info = &signature.info;
+    if info.reference_uri.strip_prefix('#') != Some(parent.id) {
+        return Err(Rejection::SignatureReferenceMismatch { seen: info.reference_uri.chars().take(200).collect() });
+    }
+    let signature_value = decode(document.text_only(signature.signature_value).unwrap_or_default())?;
+    let digest_value = decode(&info.digest_value)?;
+
+    let signed_info = canonicalize(document, signature.signed_info, None, &info.canonicalization);
+    let Some(signer) = find_signer(info, &signed_info, &signature_value, pinned) else {
+        return Err(unknown_signer(document, signature, pinned));
+    };
+    refuse_other_signed_info(signed_info, info)?;
+
+    let canonical = canonicalize(document, parent.node, Some(signature.node), &info.transform);
+    let digested = digest::digest(algorithm(info.digest_method), canonical.as_slice());
+    if !bool::from(digested.as_ref().ct_eq(&digest_value)) {
+        return Err(Rejection::DigestMismatch { element: parent.name });
+    }
+    let document = parse_again(canonical)?;
+    if !is_canonical_form(&document, &info.transform) {
+        return Err(Rejection::CanonicalFormUnstable { element: parent.name });
+    }
+    Ok(SignedElement { document, signed_with: signer.fingerprint() })
+}
+
+fn find_signer<'a>(
+    info: &SignedInfo,
+    signed_info: &CanonicalBytes,
+    signature_value: &[u8],
+    pinned: &'a [Certificate],
+) -> Option<&'a Certificate> {
+    let (family, hash) = info.signature_method;
+    pinned.iter().find(|certificate| {
+        let key = certificate.key();
+        key.family() == family && key.verifies(hash, signed_info.as_slice(), signature_value)
+    })
+}
+
+/// What was signed must be what the verification went by.
+fn refuse_other_signed_info(canonical: CanonicalBytes, used: &SignedInfo) -> Result<(), Rejection> {
+    let document = parse_again(canonical)?;
+    if signed_info(&document, Document::ROOT)? == *used { Ok(()) } else { Err(Rejection::SignedInfoMismatch) }
+}
+
+fn parse_again(canonical: CanonicalBytes) -> Result<Document, Rejection> {
+    parse(XmlText::admit(canonical.into_vec())?, &Limits::RESPONSE, Comments::Refuse)
+}
+
+/// Tells a wrong key from an altered message for the administrator: the certificate in the message is
+/// looked at only once the response is refused.
+fn unknown_signer(document: &Document, signature: &SignatureShape, pinned: &[Certificate]) -> Rejection {
+    let offered = signature.key_info.and_then(|key_info| {
+        let certificate = document.descendants(key_info).find(|node| document.tag(*node) == Tag::X509Certificate)?;
+        decode(document.text_only(certificate)?).ok().map(|der| Fingerprint::of(&der))
+    });
+    let pinned: Vec<Fingerprint> = pinned.iter().map(Certificate::fingerprint).collect();
+    match offered {
+        Some(offered) if pinned.contains(&offered) => Rejection::SignatureInvalid { pinned: offered },
+        offered => Rejection::SignedByUnknownKey { offered: Offered(offered), pinned },
+    }
+}
+
+fn algorithm(hash: HashAlgorithm) -> &'static digest::Algorithm {
+    match hash {
+        HashAlgorithm::Sha256 => &digest::SHA256,
+        HashAlgorithm::Sha384 => &digest::SHA384,
+        HashAlgorithm::Sha512 => &digest::SHA512,
+    }
+}
+
+/// Base64 as ds has it: white space anywhere, else canonical.
+fn decode(text: &str) -> Result<Vec<u8>, Rejection> {
+    let invalid = |_| Rejection::SignatureValueInvalid { problem: "it is not canonical base64" };
+    if text.bytes().any(is_white_space) {
+        let compact: Vec<u8> = text.bytes().filter(|byte| !is_white_space(*byte)).collect();
+        return STANDARD.decode(compact).map_err(invalid);
+    }
+    STANDARD.decode(text).map_err(invalid)
+}
+
+fn is_white_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
+}

@@ -1,0 +1,87 @@
+//! A Response as a stranger sent it: of the right form, and nothing more is known of it.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::shape::{self, ResponseShape};
+use crate::form::AcsForm;
+use crate::rejection::Rejection;
+use crate::xml::{Attr, Comments, Document, Limits, NodeId, XmlText, parse};
+
+/// The largest response that is read; the largest public one has 21 kB.
+const MAX_RESPONSE_BYTES: usize = 128 * 1024;
+
+/// Shows which request it claims to answer, which finds the pending login, which fixes the IdP. Nothing
+/// else can be read from it.
+#[derive(Debug)]
+pub struct UnverifiedResponse {
+    pub(super) document: Document,
+    pub(super) shape: ResponseShape,
+}
+
+/// The request that a response claims to answer; unsigned, so it only selects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InResponseTo<'a> {
+    /// Present somewhere, even if empty.
+    Request(&'a str),
+    /// No InResponseTo stands anywhere.
+    Unsolicited,
+}
+
+impl UnverifiedResponse {
+    /// # Errors
+    /// Not base64, not XML as we read it, outside the grammar, or of a status other than Success.
+    pub fn from_form(form: &AcsForm) -> Result<Self, Rejection> {
+        let decoded = decode(form.saml_response())?;
+        Self::from_xml(decoded)
+    }
+
+    /// As [`Self::from_form`], of the decoded XML.
+    pub fn from_xml(xml: Vec<u8>) -> Result<Self, Rejection> {
+        if xml.len() > MAX_RESPONSE_BYTES {
+            return Err(Rejection::ResponseTooLarge { size: xml.len(), limit: MAX_RESPONSE_BYTES });
+        }
+        let document = parse(XmlText::admit(xml)?, &Limits::RESPONSE, Comments::Refuse)?;
+        let shape = shape::response(&document)?;
+        shape::check_ids(&document)?;
+        let response = Self { document, shape };
+        response.refuse_conflict()?;
+        Ok(response)
+    }
+
+    pub fn in_response_to(&self) -> InResponseTo<'_> {
+        match self.every_in_response_to().next() {
+            Some(id) => InResponseTo::Request(id),
+            None => InResponseTo::Unsolicited,
+        }
+    }
+
+    /// Of the Response first, then of each SubjectConfirmationData.
+    fn every_in_response_to(&self) -> impl Iterator<Item = &str> {
+        let confirmations = self.shape.assertion.confirmations.iter().map(|confirmation| confirmation.data);
+        std::iter::once(self.shape.node)
+            .chain(confirmations)
+            .filter_map(|node: NodeId| self.document.attribute(node, Attr::InResponseTo))
+    }
+
+    fn refuse_conflict(&self) -> Result<(), Rejection> {
+        let mut ids = self.every_in_response_to();
+        let first = ids.next();
+        if ids.any(|id| Some(id) != first) { Err(Rejection::InResponseToConflict) } else { Ok(()) }
+    }
+}
+
+/// The standard alphabet and canonical padding; CR, LF and space are tolerated.
+fn decode(encoded: &[u8]) -> Result<Vec<u8>, Rejection> {
+    let invalid = |_| Rejection::Base64Invalid {
+        problem: "wanted the standard alphabet, canonical padding and no other character",
+    };
+    if encoded.is_empty() {
+        return Err(Rejection::Base64Invalid { problem: "it is empty" });
+    }
+    if memchr::memchr3(b'\r', b'\n', b' ', encoded).is_some() {
+        let compact: Vec<u8> = encoded.iter().copied().filter(|byte| !matches!(byte, b'\r' | b'\n' | b' ')).collect();
+        return STANDARD.decode(compact).map_err(invalid);
+    }
+    STANDARD.decode(encoded).map_err(invalid)
+}

@@ -1,0 +1,426 @@
+//! Canonicalization without comments: Exclusive XML Canonicalization 1.0, and Canonical XML 1.0 and 1.1,
+//! which are the same here, for no `xml:*` attribute can be inherited into a signed part.
+//!
+//! It is infallible by type, and its output is never empty: an element has at least its two tags.
+
+use memchr::{memchr, memchr3};
+
+use super::tree::{Attribute, Document, Element, Kind, NodeId};
+
+/// How an element is written; chosen by a Signature.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Method {
+    /// With the prefixes of an InclusiveNamespaces, `#default` written as the empty string.
+    Exclusive {
+        prefixes: Vec<String>,
+    },
+    Inclusive,
+}
+
+/// The canonical form of an element.
+#[derive(Debug)]
+pub(crate) struct CanonicalBytes(Vec<u8>);
+
+impl CanonicalBytes {
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        &self.0
+    }
+
+    pub(crate) fn into_vec(self) -> Vec<u8> {
+        self.0
+    }
+}
+
+/// The canonical form of the element `id`, without the subtree of `skip`.
+pub(crate) fn canonicalize(document: &Document, id: NodeId, skip: Option<NodeId>, method: &Method) -> CanonicalBytes {
+    let mut bytes = Vec::with_capacity(document.source.len() + document.source.len() / 8);
+    Writer::new(document, skip, method, &mut bytes).write(id);
+    CanonicalBytes(bytes)
+}
+
+/// Whether the document was parsed from its own canonical form.
+pub(crate) fn is_canonical_form(document: &Document, method: &Method) -> bool {
+    let mut comparison = Comparison { rest: Some(document.source.as_bytes()) };
+    Writer::new(document, None, method, &mut comparison).write(Document::ROOT);
+    comparison.rest == Some(&[])
+}
+
+trait Sink {
+    fn put(&mut self, bytes: &[u8]);
+}
+
+impl Sink for Vec<u8> {
+    fn put(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
+    }
+}
+
+/// What is still expected; `None` once something else came.
+struct Comparison<'a> {
+    rest: Option<&'a [u8]>,
+}
+
+impl Sink for Comparison<'_> {
+    fn put(&mut self, bytes: &[u8]) {
+        self.rest = self.rest.and_then(|rest| rest.strip_prefix(bytes));
+    }
+}
+
+struct Writer<'a, S> {
+    document: &'a Document,
+    skip: Option<NodeId>,
+    method: &'a Method,
+    sink: &'a mut S,
+    /// (prefix, namespace name) declared by the source, innermost last.
+    scope: Vec<(&'a str, &'a str)>,
+    /// (prefix, namespace name) written so far, innermost last.
+    written: Vec<(&'a str, &'a str)>,
+    /// Working space of one element.
+    to_write: Vec<(&'a str, &'a str)>,
+    sorted: Vec<&'a Attribute>,
+}
+
+impl<'a, S: Sink> Writer<'a, S> {
+    fn new(document: &'a Document, skip: Option<NodeId>, method: &'a Method, sink: &'a mut S) -> Self {
+        let scope = Vec::with_capacity(16);
+        let written = Vec::with_capacity(16);
+        Self {
+            document,
+            skip,
+            method,
+            sink,
+            scope,
+            written,
+            to_write: Vec::with_capacity(8),
+            sorted: Vec::with_capacity(8),
+        }
+    }
+
+    fn write(&mut self, apex: NodeId) {
+        self.enter_ancestors(apex);
+        self.element(apex, Position::Apex);
+    }
+
+    /// Puts what the apex's ancestors declare into scope, outermost first.
+    fn enter_ancestors(&mut self, apex: NodeId) {
+        let mut ancestors = Vec::with_capacity(8);
+        let mut id = apex;
+        while id != Document::ROOT {
+            let Some(node) = self.document.node(id) else { return };
+            id = NodeId(node.parent);
+            ancestors.push(id);
+        }
+        for ancestor in ancestors.into_iter().rev() {
+            self.enter(self.document.element(ancestor));
+        }
+    }
+
+    fn enter(&mut self, element: &'a Element) {
+        let document = self.document;
+        let declared = document.declarations_of(element);
+        self.scope.extend(declared.iter().map(|declared| (document.str(declared.prefix), document.str(declared.uri))));
+    }
+
+    /// Recursion is bounded by the parser's limit of depth.
+    fn element(&mut self, id: NodeId, position: Position) {
+        let document = self.document;
+        let element = document.element(id);
+        let scope = self.scope.len();
+        let written = self.written.len();
+        self.enter(element);
+
+        let name = document.str(element.name.span).as_bytes();
+        self.sink.put(b"<");
+        self.sink.put(name);
+        self.namespaces(element, scope, position);
+        self.attributes(element);
+        self.sink.put(b">");
+        self.content(id);
+        self.sink.put(b"</");
+        self.sink.put(name);
+        self.sink.put(b">");
+
+        self.scope.truncate(scope);
+        self.written.truncate(written);
+    }
+
+    fn content(&mut self, id: NodeId) {
+        let document = self.document;
+        let Some(end) = document.node(id).map(|node| node.end) else { return };
+        let mut next = NodeId(id.0 + 1);
+        while next.0 < end {
+            let Some(node) = document.node(next) else { return };
+            match node.kind {
+                _ if self.skip == Some(next) => {}
+                Kind::Element(_) => self.element(next, Position::Inside),
+                Kind::Text { span, plain: true } => self.sink.put(document.str(span).as_bytes()),
+                Kind::Text { span, plain: false } => self.escaped_text(document.str(span)),
+            }
+            next = NodeId(node.end);
+        }
+    }
+
+    fn namespaces(&mut self, element: &'a Element, scope_before: usize, position: Position) {
+        self.to_write.clear();
+        match self.method {
+            Method::Exclusive { prefixes } => self.visibly_utilized(element, prefixes),
+            Method::Inclusive => self.all_in_scope(scope_before, position),
+        }
+        self.to_write.sort_unstable_by_key(|(prefix, _)| *prefix);
+        for (prefix, uri) in std::mem::take(&mut self.to_write) {
+            if prefix.is_empty() {
+                self.sink.put(b" xmlns=\"");
+            } else {
+                self.sink.put(b" xmlns:");
+                self.sink.put(prefix.as_bytes());
+                self.sink.put(b"=\"");
+            }
+            self.escaped_value(uri);
+            self.sink.put(b"\"");
+            self.written.push((prefix, uri));
+        }
+    }
+
+    /// Exclusive XML Canonicalization 1.0 §3: the prefixes of the element and of its attributes, and
+    /// those of the InclusiveNamespaces that are in scope.
+    fn visibly_utilized(&mut self, element: &'a Element, inclusive: &'a [String]) {
+        let document = self.document;
+        self.need(document.prefix(element.name));
+        for attribute in document.attributes_of(element) {
+            if attribute.name.prefix_length != 0 {
+                self.need(document.prefix(attribute.name));
+            }
+        }
+        for prefix in inclusive {
+            self.need(prefix);
+        }
+    }
+
+    /// Canonical XML 1.0 §2.3: at the apex everything in scope, further in what the element declares.
+    fn all_in_scope(&mut self, scope_before: usize, position: Position) {
+        let first = match position {
+            Position::Apex => 0,
+            Position::Inside => scope_before,
+        };
+        for at in first..self.scope.len() {
+            if let Some((prefix, _)) = self.scope.get(at).copied() {
+                self.need(prefix);
+            }
+        }
+    }
+
+    /// Notes `prefix` unless an ancestor in the output says the same of it.
+    fn need(&mut self, prefix: &'a str) {
+        let find =
+            |list: &[(&'a str, &'a str)]| list.iter().rev().find(|(other, _)| *other == prefix).map(|(_, uri)| *uri);
+        let Some(uri) = find(&self.scope) else { return };
+        let already = find(&self.written);
+        // An undeclared default is written only where an ancestor in the output has one.
+        let same = already.map_or(uri.is_empty(), |already| already == uri);
+        if !same && !self.to_write.iter().any(|(other, _)| *other == prefix) {
+            self.to_write.push((prefix, uri));
+        }
+    }
+
+    /// By namespace name, then local name; those in no namespace first.
+    fn attributes(&mut self, element: &'a Element) {
+        let document = self.document;
+        let attributes = document.attributes_of(element);
+        let mut sorted = std::mem::take(&mut self.sorted);
+        sorted.clear();
+        sorted.extend(attributes);
+        if sorted.len() > 1 {
+            sorted.sort_unstable_by_key(|attribute| sort_key(document, attribute));
+        }
+        for attribute in &sorted {
+            self.sink.put(b" ");
+            self.sink.put(document.str(attribute.name.span).as_bytes());
+            self.sink.put(b"=\"");
+            let value = document.str(attribute.value);
+            if attribute.plain {
+                self.sink.put(value.as_bytes());
+            } else {
+                self.escaped_value(value);
+            }
+            self.sink.put(b"\"");
+        }
+        self.sorted = sorted;
+    }
+
+    fn escaped_text(&mut self, text: &str) {
+        let mut rest = text.as_bytes();
+        while let Some(at) = first_of(memchr3(b'&', b'<', b'>', rest), memchr(b'\r', rest)) {
+            let (before, after) = rest.split_at_checked(at).unwrap_or_default();
+            self.sink.put(before);
+            self.sink.put(match after.first() {
+                Some(b'&') => b"&amp;",
+                Some(b'<') => b"&lt;",
+                Some(b'>') => b"&gt;",
+                _ => b"&#xD;",
+            });
+            rest = after.get(1..).unwrap_or_default();
+        }
+        self.sink.put(rest);
+    }
+
+    fn escaped_value(&mut self, value: &str) {
+        let mut rest = value.as_bytes();
+        while let Some(at) = first_of(memchr3(b'&', b'<', b'"', rest), memchr3(b'\t', b'\n', b'\r', rest)) {
+            let (before, after) = rest.split_at_checked(at).unwrap_or_default();
+            self.sink.put(before);
+            self.sink.put(match after.first() {
+                Some(b'&') => b"&amp;",
+                Some(b'<') => b"&lt;",
+                Some(b'"') => b"&quot;",
+                Some(b'\t') => b"&#x9;",
+                Some(b'\n') => b"&#xA;",
+                _ => b"&#xD;",
+            });
+            rest = after.get(1..).unwrap_or_default();
+        }
+        self.sink.put(rest);
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Position {
+    Apex,
+    Inside,
+}
+
+fn first_of(one: Option<usize>, other: Option<usize>) -> Option<usize> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}
+
+fn sort_key<'a>(document: &'a Document, attribute: &Attribute) -> (&'a str, &'a str) {
+    let name = document.str(attribute.name.span);
+    let skip = if attribute.name.prefix_length == 0 { 0 } else { usize::from(attribute.name.prefix_length) + 1 };
+    let namespace = match document.prefix(attribute.name) {
+        "xml" => super::names::XML_NAMESPACE,
+        _ => document.str(attribute.namespace),
+    };
+    (namespace, name.get(skip..).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::xml::{Comments, Limits, XmlText, parse};
+
+    fn exclusive(prefixes: &[&str]) -> Method {
+        Method::Exclusive { prefixes: prefixes.iter().map(|prefix| (*prefix).to_owned()).collect() }
+    }
+
+    /// Canonicalizes the node at `path` (child element numbers) and compares.
+    #[track_caller]
+    fn check(xml: &str, node: u32, skip: Option<u32>, method: &Method, expected: &str) {
+        let text = XmlText::admit(xml.as_bytes().to_vec()).unwrap();
+        let document = parse(text, &Limits::RESPONSE, Comments::Refuse).unwrap();
+        let seen = canonicalize(&document, NodeId(node), skip.map(NodeId), method);
+        assert_eq!(std::str::from_utf8(seen.as_slice()).unwrap(), expected);
+        let again =
+            parse(XmlText::admit(seen.as_slice().to_vec()).unwrap(), &Limits::RESPONSE, Comments::Refuse).unwrap();
+        assert!(is_canonical_form(&again, method));
+        if xml.contains("/>") {
+            assert!(!is_canonical_form(&document, method), "{xml} holds an empty-element tag");
+        }
+    }
+
+    // Canonical XML 1.0 §3.3, Start and End Tags, without the document type that gives defaults.
+    #[test]
+    fn writes_start_and_end_tags_as_the_recommendation_shows() {
+        let xml = concat!(
+            "<doc>\n   <e1   />\n   <e2   ></e2>\n   <e3   name = \"elem3\"   id=\"elem3\"   />\n",
+            "   <e4   name=\"elem4\"   id=\"elem4\"   ></e4>\n",
+            "   <e5 a:attr=\"out\" b:attr=\"sorted\" attr2=\"all\" attr=\"I'm\"\n      xmlns:b=\"http://www.ietf.org\"\n",
+            "      xmlns:a=\"http://www.w3.org\"\n      xmlns=\"http://example.org\"/>\n",
+            "   <e6 xmlns=\"\" xmlns:a=\"http://www.w3.org\">\n      <e7 xmlns=\"http://www.ietf.org\">\n",
+            "         <e8 xmlns=\"\" xmlns:a=\"http://www.w3.org\">\n            <e9 xmlns=\"\" xmlns:a=\"http://www.ietf.org\"/>\n",
+            "         </e8>\n      </e7>\n   </e6>\n</doc>",
+        );
+        let xml = xml.replace("<e9 xmlns=\"\" xmlns:a=\"http://www.ietf.org\"/>", "<e9 xmlns=\"\" attr=\"default\"/>");
+        let expected = concat!(
+            "<doc>\n   <e1></e1>\n   <e2></e2>\n   <e3 id=\"elem3\" name=\"elem3\"></e3>\n   <e4 id=\"elem4\" name=\"elem4\"></e4>\n",
+            "   <e5 xmlns=\"http://example.org\" xmlns:a=\"http://www.w3.org\" xmlns:b=\"http://www.ietf.org\" attr=\"I'm\" attr2=\"all\" b:attr=\"sorted\" a:attr=\"out\"></e5>\n",
+            "   <e6 xmlns:a=\"http://www.w3.org\">\n      <e7 xmlns=\"http://www.ietf.org\">\n         <e8 xmlns=\"\">\n",
+            "            <e9 attr=\"default\"></e9>\n         </e8>\n      </e7>\n   </e6>\n</doc>",
+        );
+        check(&xml, 0, None, &Method::Inclusive, expected);
+    }
+
+    // Canonical XML 1.0 §3.4, Character Modifications and Character References.
+    #[test]
+    fn escapes_as_the_recommendation_shows() {
+        let xml = concat!(
+            "<doc>\n   <text>First line&#x0d;&#10;Second line</text>\n   <value>&#x32;</value>\n",
+            "   <compute expr='value>\"0\" &amp;&amp; value&lt;\"10\" ?\"valid\":\"error\"'>valid</compute>\n",
+            "   <norm attr=' &apos;   &#x20;&#13;&#xa;&#9;   &apos; '/>\n</doc>",
+        );
+        let expected = concat!(
+            "<doc>\n   <text>First line&#xD;\nSecond line</text>\n   <value>2</value>\n",
+            "   <compute expr=\"value>&quot;0&quot; &amp;&amp; value&lt;&quot;10&quot; ?&quot;valid&quot;:&quot;error&quot;\">valid</compute>\n",
+            "   <norm attr=\" '    &#xD;&#xA;&#x9;   ' \"></norm>\n</doc>",
+        );
+        check(xml, 0, None, &Method::Inclusive, expected);
+        check(xml, 0, None, &exclusive(&[]), expected);
+    }
+
+    // Exclusive XML Canonicalization 1.0 §2.2: the same element in two surroundings.
+    #[test]
+    fn exclusive_form_does_not_depend_on_the_surroundings() {
+        let inner = "<n1:elem2 xmlns:n1=\"http://example.net\" xml:lang=\"en\"><n3:stuff xmlns:n3=\"ftp://example.org\"></n3:stuff></n1:elem2>";
+        let one = format!("<n0:pdu xmlns:n0=\"http://a.example\" xmlns:n9=\"urn:unused\">{inner}</n0:pdu>");
+        let two = format!(
+            "<n2:pdu xmlns:n1=\"http://example.net\" xmlns:n2=\"http://foo.example\" xmlns:n3=\"ftp://example.org\">{inner}</n2:pdu>"
+        );
+        check(&one, 1, None, &exclusive(&[]), inner);
+        check(&two, 1, None, &exclusive(&[]), inner);
+    }
+
+    #[test]
+    fn inclusive_form_takes_every_namespace_in_scope() {
+        let xml = "<a xmlns=\"urn:d\" xmlns:p=\"urn:p\"><b xmlns:q=\"urn:q\"><c/></b></a>";
+        check(xml, 1, None, &Method::Inclusive, "<b xmlns=\"urn:d\" xmlns:p=\"urn:p\" xmlns:q=\"urn:q\"><c></c></b>");
+        check(xml, 1, None, &exclusive(&[]), "<b xmlns=\"urn:d\"><c></c></b>");
+        check(xml, 1, None, &exclusive(&["p", "gone"]), "<b xmlns=\"urn:d\" xmlns:p=\"urn:p\"><c></c></b>");
+    }
+
+    #[test]
+    fn the_default_namespace_can_be_in_the_prefix_list_and_be_taken_away() {
+        check(
+            "<p:a xmlns:p=\"urn:p\" xmlns=\"urn:d\"><p:b/></p:a>",
+            0,
+            None,
+            &exclusive(&[""]),
+            "<p:a xmlns=\"urn:d\" xmlns:p=\"urn:p\"><p:b></p:b></p:a>",
+        );
+        check(
+            "<a xmlns=\"urn:d\"><b xmlns=\"\"><c xmlns=\"urn:d\"/></b></a>",
+            0,
+            None,
+            &exclusive(&[]),
+            "<a xmlns=\"urn:d\"><b xmlns=\"\"><c xmlns=\"urn:d\"></c></b></a>",
+        );
+        check("<a xmlns=\"urn:d\"><b xmlns=\"\"/></a>", 1, None, &Method::Inclusive, "<b></b>");
+    }
+
+    #[test]
+    fn leaves_out_the_skipped_subtree_and_nothing_else() {
+        check("<a>x<b><c/></b>y<b/></a>", 0, Some(2), &exclusive(&[]), "<a>xy<b></b></a>");
+    }
+
+    #[test]
+    fn attributes_are_sorted_by_namespace_name_and_not_by_prefix() {
+        let xml = "<a xmlns:z=\"urn:1\" xmlns:y=\"urn:2\" y:k=\"1\" z:k=\"2\" k=\"3\" xml:lang=\"en\"/>";
+        check(
+            xml,
+            0,
+            None,
+            &exclusive(&[]),
+            "<a xmlns:y=\"urn:2\" xmlns:z=\"urn:1\" k=\"3\" xml:lang=\"en\" z:k=\"2\" y:k=\"1\"></a>",
+        );
+    }
+}

@@ -1,0 +1,158 @@
+//! The namespaces, elements and attributes that a SAML response may hold, each as a small value, so that
+//! names are compared as (namespace, local name) once, while parsing, and never by prefix.
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Namespace {
+    /// No namespace.
+    None,
+    Saml,
+    Samlp,
+    Ds,
+    Dsig11,
+    ExclusiveC14n,
+    Metadata,
+    Xsi,
+    Xml,
+    /// Any other; its name stands in the document.
+    Foreign,
+}
+
+pub(crate) const XML_NAMESPACE: &str = "http://www.w3.org/XML/1998/namespace";
+pub(crate) const XMLNS_NAMESPACE: &str = "http://www.w3.org/2000/xmlns/";
+
+impl Namespace {
+    pub(crate) fn of(name: &str) -> Self {
+        match name {
+            "" => Self::None,
+            "urn:oasis:names:tc:SAML:2.0:assertion" => Self::Saml,
+            "urn:oasis:names:tc:SAML:2.0:protocol" => Self::Samlp,
+            "http://www.w3.org/2000/09/xmldsig#" => Self::Ds,
+            "http://www.w3.org/2009/xmldsig11#" => Self::Dsig11,
+            "http://www.w3.org/2001/10/xml-exc-c14n#" => Self::ExclusiveC14n,
+            "urn:oasis:names:tc:SAML:2.0:metadata" => Self::Metadata,
+            "http://www.w3.org/2001/XMLSchema-instance" => Self::Xsi,
+            XML_NAMESPACE => Self::Xml,
+            _ => Self::Foreign,
+        }
+    }
+}
+
+macro_rules! tags {
+    ($( $namespace:ident { $($variant:ident = $name:literal),* $(,)? } )*) => {
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub(crate) enum Tag {
+            $($($variant,)*)*
+            Unknown,
+        }
+
+        impl Tag {
+            pub(super) fn of(namespace: Namespace, local: &str) -> Self {
+                match namespace {
+                    $( Namespace::$namespace => match local {
+                        $($name => Self::$variant,)*
+                        _ => Self::Unknown,
+                    }, )*
+                    _ => Self::Unknown,
+                }
+            }
+
+            /// The local name; empty where unknown.
+            pub(crate) fn local_name(self) -> &'static str {
+                match self {
+                    $($(Self::$variant => $name,)*)*
+                    Self::Unknown => "",
+                }
+            }
+        }
+    };
+}
+
+tags! {
+    Samlp {
+        Response = "Response", Status = "Status", StatusCode = "StatusCode",
+        StatusMessage = "StatusMessage", StatusDetail = "StatusDetail",
+    }
+    Saml {
+        Assertion = "Assertion", EncryptedAssertion = "EncryptedAssertion", Issuer = "Issuer",
+        Subject = "Subject", NameId = "NameID", SubjectConfirmation = "SubjectConfirmation",
+        SubjectConfirmationData = "SubjectConfirmationData", Conditions = "Conditions",
+        AudienceRestriction = "AudienceRestriction", Audience = "Audience", OneTimeUse = "OneTimeUse",
+        ProxyRestriction = "ProxyRestriction", AuthnStatement = "AuthnStatement",
+        SubjectLocality = "SubjectLocality", AuthnContext = "AuthnContext",
+        AuthnContextClassRef = "AuthnContextClassRef", AuthnContextDeclRef = "AuthnContextDeclRef",
+        AuthenticatingAuthority = "AuthenticatingAuthority", AttributeStatement = "AttributeStatement",
+        Attribute = "Attribute", AttributeValue = "AttributeValue",
+    }
+    Ds {
+        Signature = "Signature", SignedInfo = "SignedInfo", CanonicalizationMethod = "CanonicalizationMethod",
+        SignatureMethod = "SignatureMethod", Reference = "Reference", Transforms = "Transforms",
+        Transform = "Transform", DigestMethod = "DigestMethod", DigestValue = "DigestValue",
+        SignatureValue = "SignatureValue", KeyInfo = "KeyInfo", Object = "Object", Manifest = "Manifest",
+        SignatureProperties = "SignatureProperties", X509Data = "X509Data", X509Certificate = "X509Certificate",
+    }
+    ExclusiveC14n { InclusiveNamespaces = "InclusiveNamespaces" }
+    Metadata {
+        EntitiesDescriptor = "EntitiesDescriptor", EntityDescriptor = "EntityDescriptor",
+        IdpSsoDescriptor = "IDPSSODescriptor", KeyDescriptor = "KeyDescriptor",
+        SingleSignOnService = "SingleSignOnService",
+    }
+}
+
+macro_rules! attributes {
+    ($( $variant:ident = $name:literal, )*) => {
+        /// An attribute in no namespace, or one of the three namespaced ones that have a place.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        #[repr(u8)]
+        pub(crate) enum Attr {
+            $($variant,)*
+            XsiType,
+            XsiNil,
+            XmlLang,
+            /// In a namespace that is neither SAML's nor a signature's nor `xml` nor `xsi`.
+            Foreign,
+            Unknown,
+        }
+
+        impl Attr {
+            pub(super) fn of(namespace: Namespace, local: &str) -> Self {
+                match (namespace, local) {
+                    $((Namespace::None, $name) => Self::$variant,)*
+                    (Namespace::Xsi, "type") => Self::XsiType,
+                    (Namespace::Xsi, "nil") => Self::XsiNil,
+                    (Namespace::Xml, "lang") => Self::XmlLang,
+                    (Namespace::Foreign, _) => Self::Foreign,
+                    _ => Self::Unknown,
+                }
+            }
+        }
+    };
+}
+
+attributes! {
+    IdUpper = "ID", Id = "Id", Version = "Version", IssueInstant = "IssueInstant", Destination = "Destination",
+    InResponseTo = "InResponseTo", Consent = "Consent", Value = "Value", Method = "Method",
+    NotBefore = "NotBefore", NotOnOrAfter = "NotOnOrAfter", Recipient = "Recipient", Address = "Address",
+    Count = "Count", AuthnInstant = "AuthnInstant", SessionIndex = "SessionIndex",
+    SessionNotOnOrAfter = "SessionNotOnOrAfter", DnsName = "DNSName", Name = "Name", NameFormat = "NameFormat",
+    FriendlyName = "FriendlyName", Format = "Format", NameQualifier = "NameQualifier",
+    SpNameQualifier = "SPNameQualifier", SpProvidedId = "SPProvidedID", Algorithm = "Algorithm", Uri = "URI",
+    Type = "Type", PrefixList = "PrefixList", EntityId = "entityID", Use = "use", Binding = "Binding",
+    Location = "Location", ValidUntil = "validUntil",
+}
+
+/// A set of [`Attr`]: what an element may hold.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct AttrSet(u64);
+
+impl AttrSet {
+    pub(crate) const EMPTY: Self = Self(0);
+
+    #[must_use]
+    pub(crate) const fn with(self, attribute: Attr) -> Self {
+        Self(self.0 | 1 << attribute as u8)
+    }
+
+    pub(crate) const fn contains(self, attribute: Attr) -> bool {
+        self.0 & 1 << attribute as u8 != 0
+    }
+}

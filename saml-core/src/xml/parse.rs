@@ -1,0 +1,779 @@
+//! The one parser: from admitted text to a tree, or a refusal. It knows elements, attributes, namespaces,
+//! character references and the five predefined entities; everything else that XML has is refused.
+
+use memchr::{memchr, memchr3};
+
+use super::gate::XmlText;
+use super::names::{Attr, Namespace, Tag, XML_NAMESPACE, XMLNS_NAMESPACE};
+use super::tree::{Attribute, Declaration, Document, Element, Kind, Node, QName, Span};
+use crate::rejection::Rejection;
+
+/// What a document may spend, checked before anything is allocated for it. Lengths are in bytes of the
+/// decoded value, so that canonical bytes, in which escapes are longer, pass where their source did.
+#[derive(Debug)]
+pub(crate) struct Limits {
+    pub(crate) depth: usize,
+    pub(crate) elements: usize,
+    pub(crate) attributes: usize,
+    pub(crate) namespaces: usize,
+    pub(crate) name: usize,
+    pub(crate) namespace_name: usize,
+    pub(crate) attribute_value: usize,
+    pub(crate) text: usize,
+}
+
+impl Limits {
+    pub(crate) const RESPONSE: Self = Self {
+        depth: 16,
+        elements: 4_000,
+        attributes: 24,
+        namespaces: 16,
+        name: 128,
+        namespace_name: 256,
+        attribute_value: 4 * 1024,
+        text: 64 * 1024,
+    };
+    pub(crate) const METADATA: Self =
+        Self { elements: 40_000, namespaces: 24, attribute_value: 16 * 1024, ..Self::RESPONSE };
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Comments {
+    Refuse,
+    /// Metadata is written by people; its values are never split by a comment, see [`Document::text_only`].
+    Skip,
+}
+
+/// # Errors
+/// Text that is not well-formed, over a limit, or holds one of the constructs that are always refused.
+pub(crate) fn parse(text: XmlText, limits: &Limits, comments: Comments) -> Result<Document, Rejection> {
+    let start = text.start();
+    let source = text.into_string();
+    let mut parser = Parser::new(&source, start, limits, comments);
+    parser.document()?;
+    let Parser { arena, nodes, attributes, declarations, .. } = parser;
+    Ok(Document { source, arena, nodes, attributes, declarations })
+}
+
+/// A prefix (empty: the default namespace) and what it stands for here.
+#[derive(Clone, Copy)]
+struct Binding {
+    prefix: Span,
+    uri: Span,
+    namespace: Namespace,
+}
+
+struct Open {
+    node: u32,
+    name: Span,
+    bindings: usize,
+}
+
+struct Parser<'a> {
+    source: &'a str,
+    position: usize,
+    limits: &'a Limits,
+    comments: Comments,
+    arena: String,
+    nodes: Vec<Node>,
+    attributes: Vec<Attribute>,
+    declarations: Vec<Declaration>,
+    bindings: Vec<Binding>,
+    open: Vec<Open>,
+    elements: usize,
+}
+
+type Parsed<T> = Result<T, Rejection>;
+
+impl<'a> Parser<'a> {
+    fn new(source: &'a str, position: usize, limits: &'a Limits, comments: Comments) -> Self {
+        let guess = source.len() / 48;
+        Self {
+            source,
+            position,
+            limits,
+            comments,
+            arena: String::new(),
+            nodes: Vec::with_capacity(guess),
+            attributes: Vec::with_capacity(guess),
+            declarations: Vec::with_capacity(16),
+            bindings: Vec::with_capacity(16),
+            open: Vec::with_capacity(limits.depth),
+            elements: 0,
+        }
+    }
+
+    fn document(&mut self) -> Parsed<()> {
+        self.outside_root()?;
+        if self.peek() != Some(b'<') {
+            return Err(self.malformed("there is no root element"));
+        }
+        self.start_tag()?;
+        while !self.open.is_empty() {
+            match self.peek() {
+                Some(b'<') => self.markup()?,
+                Some(_) => self.text()?,
+                None => return Err(self.malformed("an element is not closed")),
+            }
+        }
+        self.outside_root()?;
+        if self.peek().is_some() {
+            return Err(self.malformed("something follows the root element"));
+        }
+        Ok(())
+    }
+
+    /// White space, and comments where they are skipped.
+    fn outside_root(&mut self) -> Parsed<()> {
+        loop {
+            self.skip_space();
+            if self.rest().starts_with(b"<!") || self.rest().starts_with(b"<?") {
+                self.declaration_or_instruction()?;
+            } else {
+                return Ok(());
+            }
+        }
+    }
+
+    fn markup(&mut self) -> Parsed<()> {
+        match self.rest().get(1) {
+            Some(b'/') => self.end_tag(),
+            Some(b'!' | b'?') => self.declaration_or_instruction(),
+            _ => self.start_tag(),
+        }
+    }
+
+    fn declaration_or_instruction(&mut self) -> Parsed<()> {
+        let rest = self.rest();
+        if rest.starts_with(b"<?") {
+            return Err(Rejection::XmlProcessingInstructionForbidden);
+        }
+        if rest.starts_with(b"<![CDATA[") {
+            return Err(Rejection::XmlCdataForbidden);
+        }
+        if !rest.starts_with(b"<!--") {
+            return Err(Rejection::XmlDoctypeForbidden);
+        }
+        if self.comments == Comments::Refuse {
+            return Err(Rejection::XmlCommentForbidden);
+        }
+        let body = rest.get(4..).unwrap_or_default();
+        let length = memchr::memmem::find(body, b"--").ok_or_else(|| self.malformed("a comment is not closed"))?;
+        if body.get(length + 2) != Some(&b'>') {
+            return Err(self.malformed("a comment holds `--`"));
+        }
+        self.position += 4 + length + 3;
+        Ok(())
+    }
+
+    // ---- Tags
+
+    fn start_tag(&mut self) -> Parsed<()> {
+        self.elements += 1;
+        limit("elements", self.elements, self.limits.elements)?;
+        limit("levels of elements", self.open.len() + 1, self.limits.depth)?;
+        self.position += 1;
+        let name = self.name()?;
+        let first_attribute = self.attributes.len();
+        let first_declaration = self.declarations.len();
+        let bindings = self.bindings.len();
+        let empty = self.attribute_list(first_attribute, first_declaration)?;
+        self.bind(first_declaration)?;
+        self.resolve_attributes(first_attribute)?;
+
+        let namespace = self.resolve(name, self.prefix(name))?.map_or(Namespace::None, |binding| binding.namespace);
+        let node = index(self.nodes.len())?;
+        let element = Element {
+            name,
+            tag: Tag::of(namespace, self.local(name)),
+            namespace,
+            attributes: (index(first_attribute)?, index(self.attributes.len())?),
+            declarations: (index(first_declaration)?, index(self.declarations.len())?),
+        };
+        let parent = self.open.last().map_or(0, |open| open.node);
+        self.nodes.push(Node { parent, end: node + 1, kind: Kind::Element(element) });
+        if empty {
+            self.bindings.truncate(bindings);
+        } else {
+            self.open.push(Open { node, name: name.span, bindings });
+        }
+        Ok(())
+    }
+
+    fn end_tag(&mut self) -> Parsed<()> {
+        self.position += 2;
+        let Some(open) = self.open.pop() else {
+            return Err(self.malformed("an end tag has no start tag"));
+        };
+        let wanted = self.str(open.name).as_bytes();
+        if !self.rest().starts_with(wanted) {
+            return Err(self.malformed("an end tag does not match its start tag"));
+        }
+        self.position += wanted.len();
+        self.skip_space();
+        self.expect(b'>', "an end tag is not closed")?;
+        let end = index(self.nodes.len())?;
+        if let Some(node) = self.nodes.get_mut(open.node as usize) {
+            node.end = end;
+        }
+        self.bindings.truncate(open.bindings);
+        Ok(())
+    }
+
+    /// Up to and with the `>` of the tag; says whether it was `/>`.
+    fn attribute_list(&mut self, first_attribute: usize, first_declaration: usize) -> Parsed<bool> {
+        loop {
+            let before = self.position;
+            self.skip_space();
+            match self.peek() {
+                Some(b'>') => {
+                    self.position += 1;
+                    return Ok(false);
+                }
+                Some(b'/') => {
+                    self.position += 1;
+                    self.expect(b'>', "a tag is not closed")?;
+                    return Ok(true);
+                }
+                _ if before == self.position => return Err(self.malformed("white space is missing in a tag")),
+                _ => self.attribute()?,
+            }
+            let held = self.attributes.len() - first_attribute + self.declarations.len() - first_declaration;
+            limit("attributes in one element", held, self.limits.attributes)?;
+        }
+    }
+
+    fn attribute(&mut self) -> Parsed<()> {
+        let name = self.name()?;
+        self.skip_space();
+        self.expect(b'=', "an attribute has no value")?;
+        self.skip_space();
+        let (value, plain) = self.attribute_value()?;
+        let written = self.str(name.span);
+        if written == "xmlns" {
+            self.declarations.push(Declaration { prefix: Span::EMPTY, uri: value });
+        } else if self.prefix(name) == "xmlns" {
+            let prefix = Span { start: name.span.start + 6, ..name.span };
+            self.declarations.push(Declaration { prefix, uri: value });
+        } else {
+            self.attributes.push(Attribute { name, attr: Attr::Unknown, value, namespace: Span::EMPTY, plain });
+        }
+        Ok(())
+    }
+
+    fn attribute_value(&mut self) -> Parsed<(Span, bool)> {
+        let quote = match self.peek() {
+            Some(quote @ (b'"' | b'\'')) => quote,
+            _ => return Err(self.malformed("an attribute value is not quoted")),
+        };
+        self.position += 1;
+        let rest = self.rest();
+        let length = memchr(quote, rest).ok_or_else(|| self.malformed("an attribute value is not closed"))?;
+        let start = self.position;
+        let raw = rest.get(..length).unwrap_or_default();
+        if memchr(b'<', raw).is_some() {
+            return Err(self.malformed("an attribute value holds `<`"));
+        }
+        let special = raw.iter().fold(false, |found, byte| found | matches!(byte, b'&' | b'\t' | b'\n'));
+        let value = if special {
+            let arena_start = self.arena.len();
+            self.decode(start, start + length, Context::AttributeValue)?;
+            self.arena_span(arena_start)?
+        } else {
+            self.source_span(start, start + length)?
+        };
+        limit("bytes in an attribute value", (value.end - value.start) as usize, self.limits.attribute_value)?;
+        self.position = start + length + 1;
+        Ok((value, !special && (quote == b'"' || memchr(b'"', raw).is_none())))
+    }
+
+    // ---- Names and namespaces
+
+    /// An ASCII QName (Namespaces in XML 1.0 §4).
+    fn name(&mut self) -> Parsed<QName> {
+        let start = self.position;
+        let mut prefix_length = 0;
+        let mut length = self.name_part()?;
+        if self.peek() == Some(b':') {
+            prefix_length = length;
+            self.position += 1;
+            length += 1 + self.name_part()?;
+        }
+        limit("bytes in a name", length, self.limits.name)?;
+        let prefix_length = u8::try_from(prefix_length).unwrap_or(u8::MAX);
+        Ok(QName { span: self.source_span(start, start + length)?, prefix_length })
+    }
+
+    fn name_part(&mut self) -> Parsed<usize> {
+        let rest = self.rest();
+        if !rest.first().is_some_and(|first| first.is_ascii_alphabetic() || *first == b'_') {
+            return Err(self.malformed("a name is missing or begins with a character that is not an ASCII letter"));
+        }
+        let length = rest.iter().position(|byte| !is_name_byte(*byte)).unwrap_or(rest.len());
+        self.position += length;
+        Ok(length)
+    }
+
+    /// Enters the declarations of a tag into scope. A named prefix may be declared again only for the
+    /// same namespace; the default namespace may change (ADFS, Entra and npm samlp do it).
+    fn bind(&mut self, first: usize) -> Parsed<()> {
+        for at in first..self.declarations.len() {
+            let Some(Declaration { prefix, uri, .. }) = self.declarations.get(at).copied() else { break };
+            let (name, value) = (self.str(prefix), self.str(uri));
+            let earlier = self.declarations.get(first..at).unwrap_or_default();
+            if earlier.iter().any(|other| self.str(other.prefix) == name) {
+                return Err(self.malformed("an element declares a prefix twice"));
+            }
+            self.check_declaration(name, value)?;
+            match self.find(name) {
+                Some(binding) if self.str(binding.uri) == value => {}
+                Some(_) if !name.is_empty() => return Err(forbidden("a prefix is bound to another namespace")),
+                _ => {
+                    let namespace = Namespace::of(value);
+                    self.bindings.push(Binding { prefix, uri, namespace });
+                    let named =
+                        self.bindings.iter().filter(|binding| binding.prefix.start != binding.prefix.end).count();
+                    limit("namespaces in scope", named, self.limits.namespaces)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn check_declaration(&self, prefix: &str, uri: &str) -> Parsed<()> {
+        limit("bytes in a namespace name", uri.len(), self.limits.namespace_name)?;
+        if matches!(prefix, "xml" | "xmlns") || uri == XML_NAMESPACE || uri == XMLNS_NAMESPACE {
+            return Err(forbidden("xml or xmlns is declared"));
+        }
+        if uri.is_empty() {
+            return if prefix.is_empty() { Ok(()) } else { Err(forbidden("a prefix is bound to no namespace")) };
+        }
+        if !is_absolute(uri) {
+            return Err(forbidden("a namespace name is relative or holds characters that no URI has"));
+        }
+        Ok(())
+    }
+
+    fn find(&self, prefix: &str) -> Option<Binding> {
+        self.bindings.iter().rev().find(|binding| self.str(binding.prefix) == prefix).copied()
+    }
+
+    fn resolve(&self, name: QName, prefix: &str) -> Parsed<Option<Binding>> {
+        let found = self.find(prefix);
+        if found.is_none() && name.prefix_length != 0 {
+            return Err(forbidden("a prefix is not declared"));
+        }
+        Ok(found)
+    }
+
+    /// Names each attribute of a tag by its namespace and refuses two of one name.
+    fn resolve_attributes(&mut self, first: usize) -> Parsed<()> {
+        for at in first..self.attributes.len() {
+            let Some(attribute) = self.attributes.get(at).copied() else { break };
+            let name = attribute.name;
+            let (namespace, uri) = match self.prefix(name) {
+                "" => (Namespace::None, Span::EMPTY),
+                "xml" => (Namespace::Xml, Span::EMPTY),
+                prefix => match self.resolve(name, prefix)? {
+                    Some(binding) => (binding.namespace, binding.uri),
+                    None => (Namespace::None, Span::EMPTY),
+                },
+            };
+            let attr = Attr::of(namespace, self.local(name));
+            let earlier = self.attributes.get(first..at).unwrap_or_default();
+            if earlier.iter().any(|other| self.same_name(other, attr, uri, name)) {
+                return Err(self.malformed("an element holds an attribute twice"));
+            }
+            if let Some(attribute) = self.attributes.get_mut(at) {
+                attribute.attr = attr;
+                attribute.namespace = uri;
+            }
+        }
+        Ok(())
+    }
+
+    fn same_name(&self, other: &Attribute, attr: Attr, uri: Span, name: QName) -> bool {
+        if other.attr != attr {
+            return false;
+        }
+        if !matches!(attr, Attr::Unknown | Attr::Foreign) {
+            return true;
+        }
+        let (other_prefix, prefix) = (self.prefix(other.name), self.prefix(name));
+        let same_namespace = self.str(other.namespace) == self.str(uri) && (other_prefix == "xml") == (prefix == "xml");
+        same_namespace && self.local(other.name) == self.local(name)
+    }
+
+    // ---- Text
+
+    fn text(&mut self) -> Parsed<()> {
+        let start = self.position;
+        let mut plain = true;
+        let mut scan = start;
+        let span = loop {
+            let rest = self.source.as_bytes().get(scan..).unwrap_or_default();
+            let Some(offset) = memchr3(b'<', b'&', b'>', rest) else {
+                return Err(self.malformed("an element is not closed"));
+            };
+            let at = scan + offset;
+            match rest.get(offset) {
+                Some(b'<') => {
+                    self.position = at;
+                    break self.source_span(start, at)?;
+                }
+                Some(b'&') => {
+                    plain = false;
+                    break self.text_with_references(start, at)?;
+                }
+                _ => {
+                    plain = false;
+                    self.refuse_section_end(start, at)?;
+                    scan = at + 1;
+                }
+            }
+        };
+        limit("bytes in a text", (span.end - span.start) as usize, self.limits.text)?;
+        let node = index(self.nodes.len())?;
+        let parent = self.open.last().map_or(0, |open| open.node);
+        self.nodes.push(Node { parent, end: node + 1, kind: Kind::Text { span, plain } });
+        Ok(())
+    }
+
+    fn text_with_references(&mut self, start: usize, first_reference: usize) -> Parsed<Span> {
+        let rest = self.source.as_bytes().get(first_reference..).unwrap_or_default();
+        let length = memchr(b'<', rest).ok_or_else(|| self.malformed("an element is not closed"))?;
+        let end = first_reference + length;
+        for at in memchr::memchr_iter(b'>', rest.get(..length).unwrap_or_default()) {
+            self.refuse_section_end(start, first_reference + at)?;
+        }
+        let arena_start = self.arena.len();
+        self.decode(start, end, Context::Text)?;
+        self.position = end;
+        self.arena_span(arena_start)
+    }
+
+    /// XML 1.0 §2.4: `]]>` may not stand in text.
+    fn refuse_section_end(&self, start: usize, at: usize) -> Parsed<()> {
+        let before = self.source.as_bytes().get(start..at).unwrap_or_default();
+        if before.ends_with(b"]]") { Err(self.malformed("a text holds `]]>`")) } else { Ok(()) }
+    }
+
+    /// Appends the decoded value of `source[start..end]` to the arena.
+    fn decode(&mut self, start: usize, end: usize, context: Context) -> Parsed<()> {
+        let raw = self.source.get(start..end).unwrap_or_default();
+        let mut rest = raw;
+        while let Some(at) = memchr3(b'&', b'\t', b'\n', rest.as_bytes()) {
+            let (before, after) = rest.split_at_checked(at).unwrap_or_default();
+            self.arena.push_str(before);
+            if let Some(after) = after.strip_prefix('&') {
+                let offset = end - rest.len() + at;
+                let (character, length) = reference(after).ok_or(Rejection::XmlEntityForbidden { offset })?;
+                self.arena.push(character);
+                rest = after.get(length..).unwrap_or_default();
+            } else {
+                let character = match context {
+                    Context::AttributeValue => ' ',
+                    Context::Text => after.chars().next().unwrap_or(' '),
+                };
+                self.arena.push(character);
+                rest = after.get(1..).unwrap_or_default();
+            }
+        }
+        self.arena.push_str(rest);
+        Ok(())
+    }
+
+    // ---- Small parts
+
+    fn rest(&self) -> &'a [u8] {
+        self.source.as_bytes().get(self.position..).unwrap_or_default()
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.source.as_bytes().get(self.position).copied()
+    }
+
+    fn skip_space(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+            self.position += 1;
+        }
+    }
+
+    fn expect(&mut self, wanted: u8, problem: &'static str) -> Parsed<()> {
+        if self.peek() != Some(wanted) {
+            return Err(self.malformed(problem));
+        }
+        self.position += 1;
+        Ok(())
+    }
+
+    fn malformed(&self, problem: &'static str) -> Rejection {
+        Rejection::XmlMalformed { problem, offset: self.position }
+    }
+
+    fn str(&self, span: Span) -> &str {
+        let text = if span.in_arena { self.arena.as_str() } else { self.source };
+        text.get(span.start as usize..span.end as usize).unwrap_or_default()
+    }
+
+    fn prefix(&self, name: QName) -> &str {
+        self.str(name.span).get(..usize::from(name.prefix_length)).unwrap_or_default()
+    }
+
+    fn local(&self, name: QName) -> &str {
+        let skip = if name.prefix_length == 0 { 0 } else { usize::from(name.prefix_length) + 1 };
+        self.str(name.span).get(skip..).unwrap_or_default()
+    }
+
+    fn source_span(&self, start: usize, end: usize) -> Parsed<Span> {
+        Ok(Span { start: index(start)?, end: index(end)?, in_arena: false })
+    }
+
+    fn arena_span(&self, start: usize) -> Parsed<Span> {
+        Ok(Span { start: index(start)?, end: index(self.arena.len())?, in_arena: true })
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Context {
+    Text,
+    /// XML 1.0 §3.3.3: literal TAB and LF become a space.
+    AttributeValue,
+}
+
+fn is_name_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')
+}
+
+/// RFC 3986 §3.1: a scheme, a colon, and then only characters that a URI may hold. Relative namespace
+/// names are what made libxml2's canonicalization fail silently (CVE-2025-66568, CVE-2025-66578).
+fn is_absolute(uri: &str) -> bool {
+    let Some((scheme, rest)) = uri.split_once(':') else { return false };
+    scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+        && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
+        && !rest.is_empty()
+        && uri.bytes().all(|byte| {
+            byte.is_ascii_graphic() && !matches!(byte, b'<' | b'>' | b'"' | b'`' | b'{' | b'}' | b'|' | b'\\' | b'^')
+        })
+}
+
+/// What stands behind an `&`: the character and the length up to and with the `;`.
+fn reference(after: &str) -> Option<(char, usize)> {
+    // `&` and nine more are the ten characters that a reference may have.
+    let window = after.as_bytes().get(..9).unwrap_or(after.as_bytes());
+    let length = memchr(b';', window)?;
+    let character = match after.get(..length)? {
+        "lt" => '<',
+        "gt" => '>',
+        "amp" => '&',
+        "apos" => '\'',
+        "quot" => '"',
+        name => {
+            let number = name.strip_prefix('#')?;
+            let (digits, radix) = number.strip_prefix('x').map_or((number, 10), |digits| (digits, 16));
+            if digits.is_empty() || !digits.bytes().all(|byte| char::from(byte).is_digit(radix)) {
+                return None;
+            }
+            char::from_u32(u32::from_str_radix(digits, radix).ok()?).filter(|character| is_xml_char(*character))?
+        }
+    };
+    Some((character, length + 1))
+}
+
+/// XML 1.0 §2.2 `Char`.
+fn is_xml_char(character: char) -> bool {
+    matches!(character, '\t' | '\n' | '\r' | '\u{20}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
+}
+
+fn forbidden(problem: &'static str) -> Rejection {
+    Rejection::XmlNamespaceForbidden { problem }
+}
+
+fn limit(what: &'static str, spent: usize, limit: usize) -> Parsed<()> {
+    if spent > limit { Err(Rejection::XmlLimitExceeded { what, limit }) } else { Ok(()) }
+}
+
+fn index(number: usize) -> Parsed<u32> {
+    u32::try_from(number).map_err(|_| Rejection::XmlLimitExceeded { what: "bytes", limit: u32::MAX as usize })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::xml::tree::{Child, NodeId};
+
+    fn document(xml: &str) -> Parsed<Document> {
+        parse(XmlText::admit(xml.as_bytes().to_vec())?, &Limits::RESPONSE, Comments::Refuse)
+    }
+
+    #[track_caller]
+    fn refused(xml: &str, code: &str) {
+        assert_eq!(document(xml).map(|_| "accepted").map_err(|rejection| rejection.code()), Err(code), "{xml}");
+    }
+
+    fn shape(document: &Document, id: NodeId, out: &mut String) {
+        out.push('(');
+        out.push_str(document.written_name(id));
+        for (_, name, value) in document.attributes(id) {
+            out.push_str(&format!(" {name}={value:?}"));
+        }
+        for child in document.children(id) {
+            match child {
+                Child::Element(child) => shape(document, child, out),
+                Child::Text(text) => out.push_str(&format!(" {text:?}")),
+            }
+        }
+        out.push(')');
+    }
+
+    #[track_caller]
+    fn accepted(xml: &str, expected: &str) {
+        let document = document(xml).unwrap_or_else(|rejection| panic!("{xml}: {rejection}"));
+        let mut out = String::new();
+        shape(&document, Document::ROOT, &mut out);
+        assert_eq!(out, expected);
+    }
+
+    #[test]
+    fn reads_elements_attributes_and_text() {
+        accepted(" <a/> ", "(a)");
+        accepted("<a b='1'  c = \"2\"\n/>", r#"(a b="1" c="2")"#);
+        accepted("<a>x<b/>y<c>z</c ></a>", r#"(a "x"(b) "y"(c "z"))"#);
+        accepted("<a>&lt;&#65;&#x10FFFF;&amp;gt; > ]] ></a>", "(a \"<A\\u{10ffff}&gt; > ]] >\")");
+        accepted("<a b='x\ty\nz&#10;&#9;&quot;'/>", r#"(a b="x y z\n\t\"")"#);
+        accepted("<a>x\ty\n&amp;\t</a>", r#"(a "x\ty\n&\t")"#);
+        accepted("<p:a xmlns:p='urn:x' p:b='1' b='2'><p:c/></p:a>", r#"(p:a p:b="1" b="2"(p:c))"#);
+        accepted("<a xmlns='urn:x'><b xmlns='urn:y'/><b xmlns=''/></a>", "(a(b)(b))");
+        accepted("<a xmlns:p='urn:x'><b xmlns:p='urn:x'/></a>", "(a(b))");
+        accepted("<a><b xmlns:p='urn:x'/><b xmlns:p='urn:y'/></a>", "(a(b)(b))");
+    }
+
+    #[test]
+    fn names_are_compared_by_namespace_and_not_by_prefix() {
+        let xml = "<x:Response xmlns:x='urn:oasis:names:tc:SAML:2.0:protocol'><Assertion xmlns='urn:oasis:names:tc:SAML:2.0:assertion'/><samlp:Response xmlns:samlp='urn:other'/></x:Response>";
+        let document = document(xml).unwrap();
+        let tags: Vec<Tag> = (0..3).map(|id| document.tag(NodeId(id))).collect();
+        assert_eq!(tags, [Tag::Response, Tag::Assertion, Tag::Unknown]);
+    }
+
+    #[test]
+    fn refuses_markup_that_no_response_needs() {
+        refused("<!DOCTYPE a><a/>", "xml_doctype_forbidden");
+        refused("<!DOCTYPE a [<!ENTITY x 'y'>]><a>&x;</a>", "xml_doctype_forbidden");
+        refused("<a><!-- x --></a>", "xml_comment_forbidden");
+        refused("<!-- x --><a/>", "xml_comment_forbidden");
+        refused("<a/><!-- x -->", "xml_comment_forbidden");
+        refused("<a><![CDATA[x]]></a>", "xml_cdata_forbidden");
+        refused("<a><?x y?></a>", "xml_processing_instruction_forbidden");
+        refused(" <?xml version='1.0'?><a/>", "xml_processing_instruction_forbidden");
+        refused("<a><!ENTITY x 'y'></a>", "xml_doctype_forbidden");
+    }
+
+    #[test]
+    fn refuses_references_beyond_the_predefined() {
+        for text in [
+            "&x;",
+            "&#0;",
+            "&#x0;",
+            "&#xD800;",
+            "&#xFFFF;",
+            "&#X41;",
+            "&#;",
+            "&#x;",
+            "&#x00000041;",
+            "&#+65;",
+            "& ",
+            "&lt",
+            "&",
+            "&LT;",
+            "&#1;",
+            "&#xfffe;",
+            "&#x110000;",
+        ] {
+            refused(&format!("<a>{text}</a>"), "xml_entity_forbidden");
+            refused(&format!("<a b='{text}'/>"), "xml_entity_forbidden");
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_not_well_formed() {
+        for xml in [
+            "",
+            " ",
+            "x",
+            "<a",
+            "<a>",
+            "<a></b>",
+            "<a><b></a></b>",
+            "<a/><b/>",
+            "<a/>x",
+            "x<a/>",
+            "<a b/>",
+            "<a b=1/>",
+            "<a b='1'c='2'/>",
+            "<a b='<'/>",
+            "<a b='1' b='2'/>",
+            "<a xmlns:p='urn:x' xmlns:q='urn:x' p:b='1' q:b='2'/>",
+            "<a xmlns:p='urn:x' xmlns:p='urn:x'/>",
+            "<a>]]></a>",
+            "<a>&amp;]]></a>",
+            "<1/>",
+            "<:a/>",
+            "<a:/>",
+            "<a:b:c/>",
+            "< a/>",
+            "<a/ >",
+            "</a>",
+            "<a></a",
+            "<a b='1'",
+            "<a b='1",
+            "<\u{e4}/>",
+            "<a></ a>",
+        ] {
+            refused(xml, "xml_malformed");
+        }
+    }
+
+    #[test]
+    fn refuses_namespaces_that_parsers_disagree_about() {
+        for xml in [
+            "<p:a/>",
+            "<a p:b='1'/>",
+            "<a xmlns:p=''/>",
+            "<a xmlns:p='1'/>",
+            "<a xmlns='x/y'/>",
+            "<a xmlns:p='urn:'/>",
+            "<a xmlns:p='urn:x y'/>",
+            "<a xmlns:xml='http://www.w3.org/XML/1998/namespace'/>",
+            "<a xmlns:p='http://www.w3.org/XML/1998/namespace'/>",
+            "<a xmlns:xmlns='urn:x'/>",
+            "<a xmlns='http://www.w3.org/2000/xmlns/'/>",
+            "<a xmlns:p='urn:x'><b xmlns:p='urn:y'/></a>",
+            "<a xmlns:p='urn:\u{e4}'/>",
+        ] {
+            refused(xml, "xml_namespace_forbidden");
+        }
+    }
+
+    #[test]
+    fn spends_its_limits_and_no_more() {
+        let nested = |depth: usize| "<a>".repeat(depth) + &"</a>".repeat(depth);
+        accepted(&nested(16), &("(a".repeat(16) + &")".repeat(16)));
+        refused(&nested(17), "xml_limit_exceeded");
+        refused(&format!("<a>{}</a>", "<b/>".repeat(4_000)), "xml_limit_exceeded");
+        assert!(document(&format!("<a>{}</a>", "<b/>".repeat(3_999))).is_ok());
+        let attributes = |count: usize| format!("<a {}/>", (0..count).map(|n| format!("a{n}='' ")).collect::<String>());
+        assert!(document(&attributes(24)).is_ok());
+        refused(&attributes(25), "xml_limit_exceeded");
+        let namespaces = |count: usize| {
+            format!("<a {}/>", (0..count).map(|n| format!("xmlns:a{n}='urn:x{n}' ")).collect::<String>())
+        };
+        assert!(document(&namespaces(16)).is_ok());
+        refused(&namespaces(17), "xml_limit_exceeded");
+        refused(&format!("<{}/>", "a".repeat(129)), "xml_limit_exceeded");
+        refused(&format!("<a b='{}'/>", "x".repeat(4097)), "xml_limit_exceeded");
+        assert!(document(&format!("<a b='{}'/>", "&amp;".repeat(4096))).is_ok());
+        refused(&format!("<a>{}</a>", "x".repeat(65_537)), "xml_limit_exceeded");
+        refused(&format!("<a xmlns:p='urn:{}'/>", "x".repeat(253)), "xml_limit_exceeded");
+    }
+}

@@ -1,0 +1,202 @@
+//! The tree: nodes in document order, so that the subtree of a node is a range and nothing is linked.
+
+use super::names::{Attr, Namespace, Tag};
+
+/// A piece of text: of the source, or of the arena of decoded values.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Span {
+    pub(super) start: u32,
+    pub(super) end: u32,
+    pub(super) in_arena: bool,
+}
+
+impl Span {
+    pub(super) const EMPTY: Self = Self { start: 0, end: 0, in_arena: false };
+}
+
+/// A qualified name, as written: `prefix:local` or `local`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct QName {
+    pub(super) span: Span,
+    /// Zero without a prefix; names are at most 128 bytes long.
+    pub(super) prefix_length: u8,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NodeId(pub(super) u32);
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Node {
+    pub(super) parent: u32,
+    /// One past the last node of the subtree.
+    pub(super) end: u32,
+    pub(super) kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Kind {
+    Element(Element),
+    Text {
+        span: Span,
+        /// Canonicalization copies it as it is.
+        plain: bool,
+    },
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Element {
+    pub(super) name: QName,
+    pub(super) tag: Tag,
+    pub(super) namespace: Namespace,
+    pub(super) attributes: (u32, u32),
+    pub(super) declarations: (u32, u32),
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Attribute {
+    pub(super) name: QName,
+    pub(super) attr: Attr,
+    pub(super) value: Span,
+    /// The namespace's name; empty where there is none.
+    pub(super) namespace: Span,
+    /// Canonicalization copies the value as it is.
+    pub(super) plain: bool,
+}
+
+/// `xmlns="uri"` or `xmlns:prefix="uri"`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Declaration {
+    pub(super) prefix: Span,
+    pub(super) uri: Span,
+}
+
+/// What stands for a node that does not exist: of no known name, so no grammar accepts it.
+const NOTHING: Element = Element {
+    name: QName { span: Span::EMPTY, prefix_length: 0 },
+    tag: Tag::Unknown,
+    namespace: Namespace::None,
+    attributes: (0, 0),
+    declarations: (0, 0),
+};
+
+/// A parsed document. It cannot be changed.
+#[derive(Debug)]
+pub(crate) struct Document {
+    pub(super) source: String,
+    pub(super) arena: String,
+    pub(super) nodes: Vec<Node>,
+    pub(super) attributes: Vec<Attribute>,
+    pub(super) declarations: Vec<Declaration>,
+}
+
+impl Document {
+    pub(crate) const ROOT: NodeId = NodeId(0);
+
+    pub(super) fn str(&self, span: Span) -> &str {
+        let text = if span.in_arena { &self.arena } else { &self.source };
+        text.get(span.start as usize..span.end as usize).unwrap_or_default()
+    }
+
+    pub(super) fn node(&self, id: NodeId) -> Option<&Node> {
+        self.nodes.get(id.0 as usize)
+    }
+
+    pub(super) fn element(&self, id: NodeId) -> &Element {
+        match self.node(id) {
+            Some(Node { kind: Kind::Element(element), .. }) => element,
+            _ => &NOTHING,
+        }
+    }
+
+    pub(crate) fn tag(&self, id: NodeId) -> Tag {
+        self.element(id).tag
+    }
+
+    pub(crate) fn namespace(&self, id: NodeId) -> Namespace {
+        self.element(id).namespace
+    }
+
+    /// As written, with its prefix: for messages only.
+    pub(crate) fn written_name(&self, id: NodeId) -> &str {
+        self.str(self.element(id).name.span)
+    }
+
+    pub(super) fn prefix(&self, name: QName) -> &str {
+        self.str(name.span).get(..usize::from(name.prefix_length)).unwrap_or_default()
+    }
+
+    pub(super) fn attributes_of(&self, element: &Element) -> &[Attribute] {
+        let (start, end) = element.attributes;
+        self.attributes.get(start as usize..end as usize).unwrap_or_default()
+    }
+
+    pub(super) fn declarations_of(&self, element: &Element) -> &[Declaration] {
+        let (start, end) = element.declarations;
+        self.declarations.get(start as usize..end as usize).unwrap_or_default()
+    }
+
+    /// The element's attributes with their written names and values, without namespace declarations.
+    pub(crate) fn attributes(&self, id: NodeId) -> impl Iterator<Item = (Attr, &str, &str)> {
+        self.attributes_of(self.element(id))
+            .iter()
+            .map(|attribute| (attribute.attr, self.str(attribute.name.span), self.str(attribute.value)))
+    }
+
+    pub(crate) fn attribute(&self, id: NodeId, wanted: Attr) -> Option<&str> {
+        let found = self.attributes_of(self.element(id)).iter().find(|attribute| attribute.attr == wanted)?;
+        Some(self.str(found.value))
+    }
+
+    /// Elements and texts, in order.
+    pub(crate) fn children(&self, id: NodeId) -> Children<'_> {
+        let end = self.node(id).map_or(0, |node| node.end);
+        Children { document: self, next: id.0.saturating_add(1), end }
+    }
+
+    /// The concatenated text of an element that holds nothing else; `None` if it holds an element.
+    pub(crate) fn text_only(&self, id: NodeId) -> Option<&str> {
+        let mut children = self.children(id);
+        match (children.next(), children.next()) {
+            (None, _) => Some(""),
+            // Without comments and CDATA a run of text is one node.
+            (Some(Child::Text(text)), None) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Every node of the subtree below `id` that is an element, in document order.
+    pub(crate) fn descendants(&self, id: NodeId) -> impl Iterator<Item = NodeId> {
+        let end = self.node(id).map_or(0, |node| node.end);
+        (id.0.saturating_add(1)..end)
+            .map(NodeId)
+            .filter(|id| matches!(self.node(*id), Some(Node { kind: Kind::Element(_), .. })))
+    }
+}
+
+pub(crate) enum Child<'a> {
+    Element(NodeId),
+    Text(&'a str),
+}
+
+pub(crate) struct Children<'a> {
+    document: &'a Document,
+    next: u32,
+    end: u32,
+}
+
+impl<'a> Iterator for Children<'a> {
+    type Item = Child<'a>;
+
+    fn next(&mut self) -> Option<Child<'a>> {
+        if self.next >= self.end {
+            return None;
+        }
+        let id = NodeId(self.next);
+        let node = self.document.node(id)?;
+        self.next = node.end;
+        Some(match node.kind {
+            Kind::Element(_) => Child::Element(id),
+            Kind::Text { span, .. } => Child::Text(self.document.str(span)),
+        })
+    }
+}
