@@ -1,19 +1,36 @@
 //! Which attributes carry which claim, and the identity that an accepted login gives.
 
-/// Where the unique id of a user comes from. Never from a transient NameID.
+use std::fmt;
+
+/// Where the unique id or the e-mail of a user comes from. The unique id never comes from a transient NameID.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum UniqueIdSource {
+pub enum ClaimSource {
     Attribute(String),
-    /// `@NameID` in the settings.
     NameId,
+}
+
+impl ClaimSource {
+    /// `@NameID` reads the NameID, everything else is the Name of an attribute.
+    pub fn parse(text: &str) -> Self {
+        if text == "@NameID" { Self::NameId } else { Self::Attribute(text.to_owned()) }
+    }
+}
+
+impl fmt::Display for ClaimSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Attribute(name) => f.write_str(name),
+            Self::NameId => f.write_str("@NameID"),
+        }
+    }
 }
 
 /// Attribute Names, compared byte for byte. FriendlyName is never used
 /// (SAML V2.0 Implementation Profile for Federation Interoperability, IIP-SP11).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClaimNames {
-    pub email: String,
-    pub unique_id: UniqueIdSource,
+    pub email: ClaimSource,
+    pub unique_id: ClaimSource,
     pub username: Option<String>,
     pub first_name: String,
     pub last_name: String,
@@ -24,8 +41,8 @@ pub struct ClaimNames {
 impl Default for ClaimNames {
     fn default() -> Self {
         Self {
-            email: "email".to_owned(),
-            unique_id: UniqueIdSource::Attribute("sub".to_owned()),
+            email: ClaimSource::parse("email"),
+            unique_id: ClaimSource::parse("sub"),
             username: None,
             first_name: "firstname".to_owned(),
             last_name: "lastname".to_owned(),

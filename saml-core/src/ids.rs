@@ -134,6 +134,21 @@ impl RequestId {
         push_hex(&mut text, &bytes);
         Self(text.into())
     }
+
+    /// An ID that was made before: out of a store, or from whoever explains a captured response.
+    pub fn parse(text: &str) -> Result<Self, IdError> {
+        let what = "request ID";
+        check_length(what, text, "give the ID of the AuthnRequest")?;
+        if !text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-')) {
+            return Err(IdError::Malformed {
+                what,
+                value: text.to_owned(),
+                problem: "only letters, digits, `_`, `.` and `-` are allowed",
+                cure: "give the ID of the AuthnRequest",
+            });
+        }
+        Ok(Self(text.into()))
+    }
 }
 
 /// Appends `bytes` in lower-case hexadecimal.

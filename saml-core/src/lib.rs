@@ -26,7 +26,7 @@ mod trust;
 mod xml;
 
 pub use authn_request::{AuthnRequest, PostForm};
-pub use claims::{ClaimNames, Identity, UniqueIdSource};
+pub use claims::{ClaimNames, ClaimSource, Identity};
 pub use form::{AcsForm, MAX_FORM_BYTES};
 pub use ids::{AcsUrl, EntityId, IdError, IdpId, RequestId, SsoUrl};
 pub use metadata::{IdpMetadata, MetadataError, sp_metadata};

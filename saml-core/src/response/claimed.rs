@@ -1,7 +1,7 @@
 //! The claims of a verified Assertion, each from its configured source and no other.
 
 use super::verified::Verified;
-use crate::claims::{ClaimNames, Identity, UniqueIdSource};
+use crate::claims::{ClaimNames, ClaimSource, Identity};
 use crate::rejection::Rejection;
 use crate::xml::Attr;
 
@@ -16,9 +16,9 @@ pub(super) fn identity(verified: &Verified<'_>) -> Result<Identity, Rejection> {
     let names = verified.idp.claims();
     let attributes = merged_attributes(verified);
     let (name_id, name_id_format) = name_id(verified)?;
-    let unique_id = unique_id(&attributes, names, name_id.as_deref(), name_id_format.as_deref())?;
-    let email = single(&attributes, &names.email)?
-        .ok_or_else(|| Rejection::EmailMissing { wanted: names.email.clone(), arrived: arrived(&attributes) })?;
+    let unique_id = unique_id(&attributes, &names.unique_id, name_id.as_deref(), name_id_format.as_deref())?;
+    let email = sourced(&attributes, &names.email, name_id.as_deref())?
+        .ok_or_else(|| Rejection::EmailMissing { wanted: names.email.to_string(), arrived: arrived(&attributes) })?;
     check_email(&email)?;
     let username = match &names.username {
         Some(name) => plain(&attributes, name)?,
@@ -72,23 +72,30 @@ fn name_id(verified: &Verified<'_>) -> Result<(Option<String>, Option<String>), 
 
 fn unique_id(
     attributes: &[(String, Vec<String>)],
-    names: &ClaimNames,
+    source: &ClaimSource,
     name_id: Option<&str>,
     name_id_format: Option<&str>,
 ) -> Result<String, Rejection> {
-    let (wanted, found) = match &names.unique_id {
-        UniqueIdSource::Attribute(name) => (name.as_str(), single(attributes, name)?),
-        UniqueIdSource::NameId if name_id_format == Some(TRANSIENT) => {
-            return Err(Rejection::UniqueIdInvalid {
-                problem: "would come from a NameID of the format transient, another at each login",
-            });
-        }
-        UniqueIdSource::NameId => ("@NameID", name_id.map(str::to_owned)),
-    };
-    let found =
-        found.ok_or_else(|| Rejection::UniqueIdMissing { wanted: wanted.to_owned(), arrived: arrived(attributes) })?;
+    if *source == ClaimSource::NameId && name_id_format == Some(TRANSIENT) {
+        return Err(Rejection::UniqueIdInvalid {
+            problem: "would come from a NameID of the format transient, another at each login",
+        });
+    }
+    let found = sourced(attributes, source, name_id)?
+        .ok_or_else(|| Rejection::UniqueIdMissing { wanted: source.to_string(), arrived: arrived(attributes) })?;
     check_identifier(&found).map_err(|problem| Rejection::UniqueIdInvalid { problem })?;
     Ok(found)
+}
+
+fn sourced(
+    attributes: &[(String, Vec<String>)],
+    source: &ClaimSource,
+    name_id: Option<&str>,
+) -> Result<Option<String>, Rejection> {
+    match source {
+        ClaimSource::Attribute(name) => single(attributes, name),
+        ClaimSource::NameId => Ok(name_id.map(str::to_owned)),
+    }
 }
 
 fn arrived(attributes: &[(String, Vec<String>)]) -> Vec<String> {
