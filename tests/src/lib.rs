@@ -1,1 +1,9 @@
+//! What the end-to-end tests of samlgate stand on: an IdP that behaves as JumpCloud does, an application that
+//! shows what reached it, a browser with a strict cookie jar, and the gateway itself as a child process.
+//!
+//! Nothing here uses the SAML code under test: [`issuer`] writes and signs responses by itself.
 
+pub mod http1;
+pub mod issuer;
+pub mod raw;
+pub mod upstream;
