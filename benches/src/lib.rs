@@ -1,1 +1,51 @@
+//! What the benches share.
 
+use std::time::{Duration, Instant};
+
+/// The medians, per call, of two pieces of work, measured in turn so that a change of the machine's pace
+/// meets both alike.
+pub fn medians_side_by_side(mut one: impl FnMut(), mut other: impl FnMut()) -> (Duration, Duration) {
+    const ROUNDS: usize = 60;
+    let calls = calls_in(Duration::from_millis(15), &mut one);
+    let other_calls = calls_in(Duration::from_millis(15), &mut other);
+    let (mut ones, mut others) = (Vec::with_capacity(ROUNDS), Vec::with_capacity(ROUNDS));
+    for _ in 0..ROUNDS {
+        ones.push(per_call(calls, &mut one));
+        others.push(per_call(other_calls, &mut other));
+    }
+    (median(ones), median(others))
+}
+
+fn calls_in(time: Duration, work: &mut impl FnMut()) -> u32 {
+    let mut calls = 1;
+    loop {
+        let start = Instant::now();
+        (0..calls).for_each(|_| work());
+        if start.elapsed() > time {
+            return calls;
+        }
+        calls *= 2;
+    }
+}
+
+fn per_call(calls: u32, work: &mut impl FnMut()) -> Duration {
+    let start = Instant::now();
+    (0..calls).for_each(|_| work());
+    start.elapsed() / calls
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort_unstable();
+    times[times.len() / 2]
+}
+
+/// Microseconds, to a tenth.
+pub fn micros(time: Duration) -> f64 {
+    time.as_nanos() as f64 / 1000.0
+}
+
+/// The line that each bench ends with.
+pub fn print_ratio(name: &str, unit: &str, work: Duration, floor: Duration) {
+    let ratio = work.as_secs_f64() / floor.as_secs_f64();
+    println!("{name}: {:.1} us, floor {:.1} us, ratio {ratio:.2} x floor{unit}", micros(work), micros(floor));
+}

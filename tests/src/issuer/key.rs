@@ -35,7 +35,8 @@ impl SigningKey {
             KeyKind::P256 => KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256),
         }
         .expect("a key can be made");
-        let certificate = certificate_like_jumpclouds(organisation).self_signed(&pair).expect("a certificate can be signed");
+        let certificate =
+            certificate_like_jumpclouds(organisation).self_signed(&pair).expect("a certificate can be signed");
         Self::from_pem(&pair.serialize_pem(), &certificate.pem())
     }
 
@@ -45,7 +46,8 @@ impl SigningKey {
         let pair = match RsaKeyPair::from_pkcs8(&pkcs8) {
             Ok(rsa) => Pair::Rsa(rsa),
             Err(_) => Pair::P256(
-                EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &pkcs8).expect("the key is RSA or P-256, in PKCS#8"),
+                EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &pkcs8)
+                    .expect("the key is RSA or P-256, in PKCS#8"),
             ),
         };
         Self { pair, key_pem: key_pem.to_owned(), certificate_pem: certificate_pem.to_owned() }

@@ -66,7 +66,11 @@ impl Status {
     }
 
     pub fn denied(message: &str) -> Self {
-        Self { code: RESPONDER.to_owned(), nested_code: Some(REQUEST_DENIED.to_owned()), message: Some(message.to_owned()) }
+        Self {
+            code: RESPONDER.to_owned(),
+            nested_code: Some(REQUEST_DENIED.to_owned()),
+            message: Some(message.to_owned()),
+        }
     }
 
     fn is_success(&self) -> bool {
@@ -331,7 +335,8 @@ fn subject(spec: &ResponseSpec) -> Element {
         .optional_attribute("NotBefore", spec.confirmation_not_before.map(instant))
         .optional_attribute("NotOnOrAfter", spec.confirmation_not_on_or_after.map(instant))
         .optional_attribute("Recipient", spec.recipient.as_deref());
-    let confirmation = Element::new(SAML, "SubjectConfirmation").attribute("Method", &spec.confirmation_method).child(data);
+    let confirmation =
+        Element::new(SAML, "SubjectConfirmation").attribute("Method", &spec.confirmation_method).child(data);
     Element::new(SAML, "Subject").children(name_id).child(confirmation)
 }
 

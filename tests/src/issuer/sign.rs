@@ -56,7 +56,8 @@ impl Signer<'_> {
         let scope = Element::new(DS, "Signature").scope_for_children(&element.scope_for_children(inherited));
         let signed = self.canonicalization.canonical(&signed_info, &scope);
         let value = STANDARD.encode(self.key.sign(signed.as_bytes()));
-        let signature = Element::new(DS, "Signature").child(signed_info).child(Element::new(DS, "SignatureValue").text(value));
+        let signature =
+            Element::new(DS, "Signature").child(signed_info).child(Element::new(DS, "SignatureValue").text(value));
         match self.key_info {
             KeyInfo::Absent => signature,
             KeyInfo::Certificate => {
@@ -70,8 +71,9 @@ impl Signer<'_> {
     fn signed_info(&self, id: &str, digested: &str) -> Element {
         let algorithm = |name, uri: &str| Element::new(DS, name).attribute("Algorithm", uri);
         let method = self.canonicalization.uri();
-        let transforms =
-            Element::new(DS, "Transforms").child(algorithm("Transform", ENVELOPED)).child(algorithm("Transform", method));
+        let transforms = Element::new(DS, "Transforms")
+            .child(algorithm("Transform", ENVELOPED))
+            .child(algorithm("Transform", method));
         let value = STANDARD.encode(digest(&SHA256, digested.as_bytes()));
         let reference = Element::new(DS, "Reference")
             .attribute("URI", format!("#{id}"))

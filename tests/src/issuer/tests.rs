@@ -1,7 +1,9 @@
 //! The signatures, checked by cutting strings and with aws-lc-rs alone.
 
 use aws_lc_rs::digest::{SHA256, digest};
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey, VerificationAlgorithm};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey, VerificationAlgorithm,
+};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -10,9 +12,15 @@ use super::*;
 const NOW: OffsetDateTime = time::macros::datetime!(2026-03-04 05:06:07.089 UTC);
 
 fn spec() -> ResponseSpec {
-    ResponseSpec::new("jumpcloud & co <\"idp\">", "https://app.example/saml/metadata", "https://app.example/saml/acs", "a@b.example", NOW)
-        .in_response_to("_request")
-        .claims("a@b.example", "0123456789abcdef01234567", &["admins", "R&D"])
+    ResponseSpec::new(
+        "jumpcloud & co <\"idp\">",
+        "https://app.example/saml/metadata",
+        "https://app.example/saml/acs",
+        "a@b.example",
+        NOW,
+    )
+    .in_response_to("_request")
+    .claims("a@b.example", "0123456789abcdef01234567", &["admins", "R&D"])
 }
 
 /// The text from `from` up to and including `to`.
@@ -65,8 +73,11 @@ fn assert_signed(element: &str, signature: &str, key: &SigningKey, inherited: In
     let wanted = STANDARD.encode(digest(&SHA256, digested.as_bytes()));
     assert_eq!(between(signature, "<ds:DigestValue>", "</ds:DigestValue>"), wanted);
 
-    let signed_info = cut(signature, "<ds:SignedInfo>", "</ds:SignedInfo>")
-        .replacen("<ds:SignedInfo>", &format!("<ds:SignedInfo{}>", inherited.by_signed_info), 1);
+    let signed_info = cut(signature, "<ds:SignedInfo>", "</ds:SignedInfo>").replacen(
+        "<ds:SignedInfo>",
+        &format!("<ds:SignedInfo{}>", inherited.by_signed_info),
+        1,
+    );
     let value = STANDARD.decode(between(signature, "<ds:SignatureValue>", "</ds:SignatureValue>")).unwrap();
     assert!(verify_bytes(key, &signed_info, &value), "the signature verifies over {signed_info}");
 }
@@ -93,7 +104,12 @@ fn inclusive_canonicalization_covers_the_namespaces_of_ancestors() {
     let of_response = Inherited { by_element: "", by_signed_info: XMLNS_DS_SAMLP };
     let of_assertion = Inherited { by_element: XMLNS_SAML_SAMLP, by_signed_info: XMLNS_ALL };
     assert_signed(&issued.xml, issued.response_signature.as_deref().unwrap(), key, of_response);
-    assert_signed(issued.assertion.as_deref().unwrap(), issued.assertion_signature.as_deref().unwrap(), key, of_assertion);
+    assert_signed(
+        issued.assertion.as_deref().unwrap(),
+        issued.assertion_signature.as_deref().unwrap(),
+        key,
+        of_assertion,
+    );
 }
 
 #[test]

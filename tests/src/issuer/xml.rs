@@ -200,7 +200,8 @@ mod tests {
 
     #[test]
     fn declares_a_namespace_once_where_it_is_first_used() {
-        let element = Element::new(A, "r").child(Element::new(B, "c").child(Element::new(B, "d"))).child(Element::new(B, "e"));
+        let element =
+            Element::new(A, "r").child(Element::new(B, "c").child(Element::new(B, "d"))).child(Element::new(B, "e"));
         assert_eq!(
             element.exclusive(),
             r#"<a:r xmlns:a="urn:a"><b:c xmlns:b="urn:b"><b:d></b:d></b:c><b:e xmlns:b="urn:b"></b:e></a:r>"#

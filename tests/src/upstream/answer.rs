@@ -63,7 +63,9 @@ async fn answer(request: &Received, shared: &Shared, stream: &mut BufReader<TcpS
         _ => {}
     }
     let (content_type, body) = match &shared.application {
-        Some(application) if request.wants_html() => ("text/html; charset=utf-8", page::show(application, request).await),
+        Some(application) if request.wants_html() => {
+            ("text/html; charset=utf-8", page::show(application, request).await)
+        }
         _ => ("application/json", serde_json::to_string_pretty(request).map_err(io::Error::other)?),
     };
     let mut out = response_head(request, content_type);

@@ -46,7 +46,8 @@ mod tests {
         let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
         let point = pair.public_key_raw();
         let (x, y) = (URL_SAFE_NO_PAD.encode(&point[1..33]), URL_SAFE_NO_PAD.encode(&point[33..]));
-        let keys = json!({"keys": [{"kty": "EC", "crv": "P-256", "alg": "ES256", "use": "sig", "kid": "k", "x": x, "y": y}]});
+        let keys =
+            json!({"keys": [{"kty": "EC", "crv": "P-256", "alg": "ES256", "use": "sig", "kid": "k", "x": x, "y": y}]});
         let mut header = Header::new(Algorithm::ES256);
         header.kid = Some("k".to_owned());
         let key = EncodingKey::from_ec_der(pair.serialized_der());
@@ -67,7 +68,8 @@ mod tests {
     #[test]
     fn refuses_a_token_of_another_issuer_audience_time_or_key() {
         let expired = time::OffsetDateTime::now_utc().unix_timestamp() - 3600;
-        for (claim, value) in [("iss", json!("http://other")), ("aud", json!("http://other")), ("exp", json!(expired))] {
+        for (claim, value) in [("iss", json!("http://other")), ("aud", json!("http://other")), ("exp", json!(expired))]
+        {
             let mut claims = claims();
             claims[claim] = value;
             let (token, keys) = token(&claims);

@@ -39,7 +39,11 @@ pub struct Received {
 impl Received {
     /// Values of every header whose name is `name` in any case, in order.
     pub fn all(&self, name: &str) -> Vec<&str> {
-        self.headers.iter().filter(|(each, _)| each.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str()).collect()
+        self.headers
+            .iter()
+            .filter(|(each, _)| each.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+            .collect()
     }
 
     /// The value of the header, which stands at most once.

@@ -1,0 +1,67 @@
+//! The IdP, the service provider and the moment that the documents of this suite are made for.
+
+use harness::issuer::{ResponseSpec, Sign as Signed, SigningKey, test_keys};
+use saml_core::{
+    AcceptedLogin, AcsUrl, Certificate, ClaimNames, EntityId, IdpId, Rejection, RequestId, ServiceProvider, Sign,
+    Timestamp, TrustedIdp, UnverifiedResponse,
+};
+use time::OffsetDateTime;
+
+pub(crate) const IDP: &str = "jumpcloud-samlgate";
+pub(crate) const SP: &str = "https://app.example.com/saml/metadata";
+pub(crate) const ACS: &str = "https://app.example.com/saml/acs";
+pub(crate) const REQUEST: &str = "_0123456789abcdef0123456789abcdef01234567";
+pub(crate) const NOW: i64 = 1_795_445_071;
+
+pub(crate) fn now() -> OffsetDateTime {
+    OffsetDateTime::from_unix_timestamp(NOW).unwrap()
+}
+
+/// A response that is accepted with `sign: assertion_and_response`.
+pub(crate) fn good() -> ResponseSpec {
+    ResponseSpec::new(IDP, SP, ACS, "ada@example.com", now()).in_response_to(REQUEST).sign(Signed::Both).claims(
+        "ada@example.com",
+        "5f3c0de5f3c0de5f3c0de5f3",
+        &["admins", "staff"],
+    )
+}
+
+pub(crate) fn key() -> &'static SigningKey {
+    test_keys::rsa_2048()
+}
+
+pub(crate) fn idp(keys: &[&SigningKey], sign: Sign) -> TrustedIdp {
+    let pem: String = keys.iter().map(|key| key.certificate_pem()).collect();
+    let certificates = Certificate::parse_all(pem.as_bytes()).unwrap();
+    let entity_id = EntityId::parse(IDP).unwrap();
+    TrustedIdp::new(IdpId::parse("jumpcloud").unwrap(), entity_id, certificates, sign, ClaimNames::default()).unwrap()
+}
+
+pub(crate) fn service_provider() -> ServiceProvider {
+    ServiceProvider { entity_id: EntityId::parse(SP).unwrap(), acs_url: AcsUrl::parse(ACS).unwrap(), skew_seconds: 180 }
+}
+
+pub(crate) fn accept_by(xml: &str, idp: &TrustedIdp) -> Result<AcceptedLogin, Rejection> {
+    let response = UnverifiedResponse::from_xml(xml.as_bytes().to_vec())?;
+    let request = RequestId::parse(REQUEST).unwrap();
+    response.verify(idp)?.accept(&request, &service_provider(), Timestamp::from_unix(NOW, 0))
+}
+
+pub(crate) fn accept(xml: &str, sign: Sign) -> Result<AcceptedLogin, Rejection> {
+    accept_by(xml, &idp(&[key()], sign))
+}
+
+/// The code of the refusal, or who was let in.
+pub(crate) fn verdict(xml: &str, sign: Sign) -> Result<String, &'static str> {
+    accept(xml, sign).map(|login| login.identity().email.clone()).map_err(|rejection| rejection.code())
+}
+
+#[track_caller]
+pub(crate) fn assert_refused(xml: &str, sign: Sign, code: &str) {
+    assert_eq!(verdict(xml, sign), Err(code), "{xml}");
+}
+
+#[track_caller]
+pub(crate) fn assert_accepted(xml: &str, sign: Sign) {
+    assert_eq!(verdict(xml, sign), Ok("ada@example.com".to_owned()), "{xml}");
+}
