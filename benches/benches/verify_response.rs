@@ -4,7 +4,7 @@
 use std::hint::black_box;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use aws_lc_rs::signature::{ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RsaKeyPair};
+use aws_lc_rs::signature::{KeyPair, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RsaKeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use benches::{medians_side_by_side, print_ratio};
@@ -76,7 +76,8 @@ struct Floor {
 
 impl Floor {
     fn of(issued: &Issued, key: &SigningKey) -> Self {
-        let key_der = key.public_key_der();
+        let pkcs8: String = key.key_pem().lines().filter(|line| !line.starts_with("-----")).collect();
+        let key_pair = RsaKeyPair::from_pkcs8(&STANDARD.decode(pkcs8).unwrap()).unwrap();
         let between = |text: &str, from: &str, to: &str| {
             let start = text.find(from).unwrap();
             text[start..start + text[start..].find(to).unwrap() + to.len()].to_owned()
@@ -95,7 +96,7 @@ impl Floor {
         let assertion = issued.assertion.as_deref().unwrap().replacen(signatures[1], "", 1);
         let response = issued.xml.replacen(signatures[0], "", 1);
         let floor = Self {
-            key: ParsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, key_der).unwrap(),
+            key: ParsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, key_pair.public_key()).unwrap(),
             signed: signed.to_vec(),
             digested: vec![response.into_bytes(), assertion.into_bytes()],
         };
