@@ -81,7 +81,8 @@ pub(crate) fn server(text: &str) -> Result<ServerAddress, Fault> {
         return Err(Fault::new("asks for TLS to the upstream, which is not in this version", cure));
     }
     if let Some(rest) = text.strip_prefix("http://") {
-        let bare = rest.split('/').next().unwrap_or_default();
+        let authority = rest.split('/').next().unwrap_or_default();
+        let bare = authority.rsplit('@').next().unwrap_or_default();
         let bare = if split_port(bare).1.is_some() { bare.to_owned() } else { format!("{bare}:80") };
         return Err(Fault::new("is an address with a scheme", format!("write `{bare}`")));
     }

@@ -406,6 +406,8 @@ fn what_may_be_a_secret_is_never_shown() {
             "certificate: |\n      -----BEGIN PRIVATE KEY-----\n      hunter2\n",
         ),
         with("session: { redis: 'redis://:hunter2@redis' }"),
+        instead("127.0.0.1:3000", "http://ann:hunter2@app:3000"),
+        instead("['127.0.0.1:3000']", "'http://ann:hunter2@app:3000'"),
         with("password: hunter2"),
     ] {
         let errors = folder.refused(&yaml);
