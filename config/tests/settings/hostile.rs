@@ -1,8 +1,12 @@
 //! No input panics, whatever is done to a file.
 
+use std::sync::LazyLock;
+
 use proptest::prelude::*;
 
 use crate::support::{Folder, NOW};
+
+static FOLDER: LazyLock<Folder> = LazyLock::new(Folder::new);
 
 const EXAMPLE: &str = include_str!("../../../docs/samlgate.example.yaml");
 
@@ -59,7 +63,7 @@ fn mutated() -> impl Strategy<Value = String> {
 #[test]
 fn a_large_file_of_mistakes_is_explained() {
     let yaml: String = (0..20_000).map(|number| format!("key{number}: x\n")).collect();
-    assert_eq!(Folder::new().refused(&yaml).len(), 20_000 + 4);
+    assert_eq!(FOLDER.refused(&yaml).len(), 20_000 + 4);
 }
 
 proptest! {
@@ -67,7 +71,7 @@ proptest! {
 
     #[test]
     fn mutated_settings_are_read_or_explained(yaml in mutated()) {
-        if let Err(errors) = Folder::new().parse(&yaml) {
+        if let Err(errors) = FOLDER.parse(&yaml) {
             prop_assert!(!errors.is_empty());
             prop_assert!(errors.iter().all(|error| !error.problem.is_empty() && !error.cure.is_empty()));
             prop_assert!(!errors.to_string().contains("got lost"));
@@ -76,12 +80,12 @@ proptest! {
 
     #[test]
     fn any_text_is_read_or_explained(yaml in "\\PC{0,200}") {
-        prop_assert!(!Folder::new().refused(&yaml).is_empty());
+        prop_assert!(!FOLDER.refused(&yaml).is_empty());
     }
 
     #[test]
     fn any_variable_is_read_or_explained(name in "SAMLGATE_[A-Z_]{0,20}", value in "\\PC{0,20}") {
-        let outcome = Folder::new().parse_at(EXAMPLE, &[(&name, &value)], NOW);
+        let outcome = FOLDER.parse_at(EXAMPLE, &[(&name, &value)], NOW);
         prop_assert!(outcome.map_or_else(|errors| !errors.is_empty(), |_| true));
     }
 }
