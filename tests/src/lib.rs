@@ -3,6 +3,7 @@
 //!
 //! Nothing here uses the SAML code under test: [`issuer`] writes and signs responses by itself.
 
+pub mod browser;
 pub mod http1;
 pub mod issuer;
 pub mod raw;

@@ -1,9 +1,11 @@
 //! Signing keys: made on the spot, or one of the committed test keys.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, RSA_PKCS1_SHA256, RsaKeyPair};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, RSA_PKCS1_SHA256, RsaKeyPair,
+};
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, RsaKeySize};
 use time::{Duration, OffsetDateTime};
 
@@ -30,12 +32,18 @@ impl SigningKey {
     /// A fresh key. The certificate looks like JumpCloud's: same subject fields, valid for five years.
     pub fn generate(kind: KeyKind, organisation: &str) -> Self {
         let pair = match kind {
-            KeyKind::Rsa2048 => KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, RsaKeySize::_2048),
-            KeyKind::Rsa4096 => KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, RsaKeySize::_4096),
+            KeyKind::Rsa2048 => {
+                KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, RsaKeySize::_2048)
+            }
+            KeyKind::Rsa4096 => {
+                KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, RsaKeySize::_4096)
+            }
             KeyKind::P256 => KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256),
         }
         .expect("a key can be made");
-        let certificate = certificate_like_jumpclouds(organisation).self_signed(&pair).expect("a certificate can be signed");
+        let certificate = certificate_like_jumpclouds(organisation)
+            .self_signed(&pair)
+            .expect("a certificate can be signed");
         Self::from_pem(&pair.serialize_pem(), &certificate.pem())
     }
 
@@ -45,10 +53,15 @@ impl SigningKey {
         let pair = match RsaKeyPair::from_pkcs8(&pkcs8) {
             Ok(rsa) => Pair::Rsa(rsa),
             Err(_) => Pair::P256(
-                EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &pkcs8).expect("the key is RSA or P-256, in PKCS#8"),
+                EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &pkcs8)
+                    .expect("the key is RSA or P-256, in PKCS#8"),
             ),
         };
-        Self { pair, key_pem: key_pem.to_owned(), certificate_pem: certificate_pem.to_owned() }
+        Self {
+            pair,
+            key_pem: key_pem.to_owned(),
+            certificate_pem: certificate_pem.to_owned(),
+        }
     }
 
     pub fn key_pem(&self) -> &str {
@@ -78,17 +91,24 @@ impl SigningKey {
         match &self.pair {
             Pair::Rsa(pair) => {
                 let mut signature = vec![0; pair.public_modulus_len()];
-                pair.sign(&RSA_PKCS1_SHA256, &random, message, &mut signature).expect("RSA signs");
+                pair.sign(&RSA_PKCS1_SHA256, &random, message, &mut signature)
+                    .expect("RSA signs");
                 signature
             }
-            Pair::P256(pair) => pair.sign(&random, message).expect("ECDSA signs").as_ref().to_vec(),
+            Pair::P256(pair) => pair
+                .sign(&random, message)
+                .expect("ECDSA signs")
+                .as_ref()
+                .to_vec(),
         }
     }
 }
 
 impl std::fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SigningKey").field("signature_algorithm", &self.signature_algorithm()).finish_non_exhaustive()
+        f.debug_struct("SigningKey")
+            .field("signature_algorithm", &self.signature_algorithm())
+            .finish_non_exhaustive()
     }
 }
 
@@ -112,24 +132,29 @@ fn certificate_like_jumpclouds(organisation: &str) -> CertificateParams {
 }
 
 fn base64_of_pem(pem: &str) -> String {
-    pem.lines().map(str::trim).filter(|line| !line.starts_with("-----")).collect()
+    pem.lines()
+        .map(str::trim)
+        .filter(|line| !line.starts_with("-----"))
+        .collect()
 }
 
 fn der_of_pem(pem: &str) -> Vec<u8> {
     use base64::Engine as _;
-    base64::engine::general_purpose::STANDARD.decode(base64_of_pem(pem)).expect("the PEM holds base64")
+    base64::engine::general_purpose::STANDARD
+        .decode(base64_of_pem(pem))
+        .expect("the PEM holds base64")
 }
 
 macro_rules! committed_key {
     ($(#[$doc:meta])* $function:ident, $file:literal) => {
         $(#[$doc])*
-        pub fn $function() -> &'static SigningKey {
-            static KEY: OnceLock<SigningKey> = OnceLock::new();
+        pub fn $function() -> &'static Arc<SigningKey> {
+            static KEY: OnceLock<Arc<SigningKey>> = OnceLock::new();
             KEY.get_or_init(|| {
-                SigningKey::from_pem(
+                Arc::new(SigningKey::from_pem(
                     include_str!(concat!("../../keys/", $file, ".pem")),
                     include_str!(concat!("../../keys/", $file, ".crt")),
-                )
+                ))
             })
         }
     };
@@ -137,7 +162,7 @@ macro_rules! committed_key {
 
 /// The committed keys of `tests/keys`, for making an RSA-4096 key in every test is slow.
 pub mod test_keys {
-    use super::{OnceLock, SigningKey};
+    use super::{Arc, OnceLock, SigningKey};
 
     committed_key!(rsa_4096, "test-rsa-4096");
     committed_key!(rsa_2048, "test-rsa-2048");
