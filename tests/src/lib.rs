@@ -5,6 +5,7 @@
 
 pub mod browser;
 pub mod http1;
+pub mod idp;
 pub mod issuer;
 pub mod raw;
 pub mod upstream;
