@@ -1,0 +1,5 @@
+//! The harness itself, its parts working together: what the end-to-end tests take for granted.
+
+mod gateway;
+mod idp;
+mod upstream;
