@@ -20,6 +20,7 @@ use tokio::time::timeout;
 use output::Output;
 
 pub use builder::{GatewayBuilder, free_port};
+pub use output::LogFollower;
 
 /// How long a start, a stop or an awaited log line may take before a test gives up.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -150,18 +151,13 @@ impl Gateway {
 
     /// Waits for a line that contains `text`, and returns it.
     pub async fn logged(&self, text: &str) -> String {
-        let mut count = self.output.count.subscribe();
-        let find = || self.log().into_iter().find(|line| line.contains(text));
+        let mut log = self.follow_log();
         let waiting = async {
             loop {
-                count.borrow_and_update();
-                if let Some(line) = find() {
+                let line = log.next().await;
+                if line.contains(text) {
                     return line;
                 }
-                count
-                    .changed()
-                    .await
-                    .expect("the output outlives its readers");
             }
         };
         let found = timeout(PATIENCE, waiting).await;
@@ -197,14 +193,27 @@ impl Gateway {
         sum_of_samples(&self.metrics().await, name, labels)
     }
 
-    /// Sends SIGTERM and does not wait.
+    /// Its log from the first line on, line by line as they come.
+    pub fn follow_log(&self) -> LogFollower {
+        LogFollower::new(self.output.clone())
+    }
+
+    /// Sends SIGTERM and does not wait; nothing where the end was already seen.
     pub fn terminate(&self) {
-        let id = self.child.id().expect("samlgate runs");
+        let Some(id) = self.child.id() else { return };
         let id = Pid::from_raw(i32::try_from(id).expect("a process id fits"));
         kill(id, Signal::SIGTERM).expect("an own child can be signalled");
     }
 
-    /// Waits for the end of the process.
+    /// Waits for the end of the process, however long it takes.
+    pub async fn wait(&mut self) -> ExitStatus {
+        self.child
+            .wait()
+            .await
+            .expect("an own child can be waited for")
+    }
+
+    /// Waits for the end of a process that should end now.
     pub async fn ended(&mut self) -> ExitStatus {
         match timeout(PATIENCE, self.child.wait()).await {
             Ok(status) => status.expect("an own child can be waited for"),

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 /// Lines of stdout and stderr in the order of their arrival.
 pub(super) struct Output {
     lines: Mutex<Vec<String>>,
-    pub(super) count: watch::Sender<usize>,
+    count: watch::Sender<usize>,
     open_streams: watch::Sender<usize>,
 }
 
@@ -51,5 +51,37 @@ impl Output {
     pub(super) async fn closed(&self) {
         let mut open = self.open_streams.subscribe();
         let _ = timeout(Duration::from_secs(2), open.wait_for(|&open| open == 0)).await;
+    }
+}
+
+/// Reads a log line by line, from its beginning.
+pub struct LogFollower {
+    output: Arc<Output>,
+    count: watch::Receiver<usize>,
+    read: usize,
+}
+
+impl LogFollower {
+    pub(super) fn new(output: Arc<Output>) -> Self {
+        Self {
+            count: output.count.subscribe(),
+            output,
+            read: 0,
+        }
+    }
+
+    /// The next line, which may be long in coming.
+    pub async fn next(&mut self) -> String {
+        let read = self.read;
+        self.count
+            .wait_for(|&count| count > read)
+            .await
+            .expect("the follower keeps the output alive");
+        self.read += 1;
+        self.output
+            .lines
+            .lock()
+            .expect("no holder of the lock panics")[read]
+            .clone()
     }
 }
