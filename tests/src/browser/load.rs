@@ -2,6 +2,7 @@
 
 use url::Url;
 
+use super::csp::FormAction;
 use super::site::{SameSiteContext, is_trustworthy, same_origin, same_site};
 
 /// What a request is for. It decides `Sec-Fetch-Mode`, `Sec-Fetch-Dest`, `Accept`, and how SameSite is judged.
@@ -85,11 +86,28 @@ pub(super) struct Load {
     pub(super) initiator: Option<Initiator>,
     pub(super) user_activated: bool,
     pub(super) credentials: Credentials,
+    /// Of the page whose form this is.
+    pub(super) form_action: Option<FormAction>,
     /// Headers that a script added.
     pub(super) extra_headers: Vec<(String, String)>,
 }
 
 impl Load {
+    /// By a script, with cookies, without a body.
+    pub(super) fn new(kind: Kind, method: &str, url: Url, initiator: Option<Initiator>) -> Self {
+        Self {
+            kind,
+            method: method.to_owned(),
+            chain: vec![url],
+            body: None,
+            initiator,
+            user_activated: false,
+            credentials: Credentials::Include,
+            form_action: None,
+            extra_headers: Vec::new(),
+        }
+    }
+
     pub(super) fn url(&self) -> &Url {
         self.chain.last().expect("a chain begins with one URL")
     }
@@ -108,6 +126,13 @@ impl Load {
             (false, Kind::Document, false) => SameSiteContext::CrossSitePost,
             (false, _, _) => SameSiteContext::CrossSite,
         }
+    }
+
+    /// Whether the page whose form this is lets it go where it goes now.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.form_action
+            .as_ref()
+            .is_some_and(|form_action| !form_action.allows(self.url()))
     }
 
     pub(super) fn sends_cookies(&self) -> bool {
@@ -298,19 +323,14 @@ mod tests {
     use super::*;
 
     fn load(method: &str, from: Option<&str>, chain: &[&str]) -> Load {
-        Load {
-            kind: Kind::Document,
-            method: method.to_owned(),
-            chain: chain.iter().map(|url| url.parse().unwrap()).collect(),
-            body: None,
-            initiator: from.map(|url| Initiator {
-                url: url.parse().unwrap(),
-                referrer_policy: None,
-            }),
-            user_activated: true,
-            credentials: Credentials::Include,
-            extra_headers: Vec::new(),
-        }
+        let mut urls = chain.iter().map(|url| url.parse().unwrap());
+        let initiator = from.map(|url| Initiator {
+            url: url.parse().unwrap(),
+            referrer_policy: None,
+        });
+        let mut load = Load::new(Kind::Document, method, urls.next().unwrap(), initiator);
+        load.chain.extend(urls);
+        load
     }
 
     fn header(load: &Load, name: &str) -> Option<String> {

@@ -3,6 +3,7 @@
 //! It runs no scripts. What a script on a page would do is asked for by name: [`Tab::auto_submit`],
 //! [`Tab::fetch`]. Every request is in [`Browser::log`] with the cookies that it carried.
 
+mod csp;
 mod jar;
 mod load;
 mod page;
@@ -174,6 +175,11 @@ impl Browser {
     /// Follows a request through its redirects.
     async fn load(&self, mut load: Load) -> (Page, Load) {
         loop {
+            assert!(
+                !load.is_blocked(),
+                "form-action of the page keeps its form from {}",
+                load.url()
+            );
             let page = self.hop(&load).await;
             let location = page
                 .header("Location")

@@ -5,6 +5,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use url::Url;
 
+use super::csp::FormAction;
 use super::load::{Credentials, Initiator, Kind, Load, RequestBody};
 use super::{Browser, Form, Page, authority, cookie_header, referrer_policy};
 
@@ -104,14 +105,13 @@ impl Tab {
         let url = url
             .parse()
             .unwrap_or_else(|error| panic!("{url:?}: {error}"));
-        self.navigate("GET", url, None, None, true).await
+        self.go(url, None).await
     }
 
     /// Clicks the link whose text contains `text`.
     pub async fn click(&mut self, text: &str) -> &Page {
         let url = self.page().link(text).url;
-        self.navigate("GET", url, None, self.initiator(), true)
-            .await
+        self.go(url, self.initiator()).await
     }
 
     /// Goes to `url` as a link on the present page would.
@@ -121,8 +121,7 @@ impl Tab {
             .url
             .join(url)
             .unwrap_or_else(|error| panic!("{url:?}: {error}"));
-        self.navigate("GET", url, None, self.initiator(), true)
-            .await
+        self.go(url, self.initiator()).await
     }
 
     /// Submits a form of the present page, as the user.
@@ -140,6 +139,7 @@ impl Tab {
     pub async fn reload(&mut self) -> &Page {
         let (page, mut load) = self.current.take().expect("the tab has a page");
         load.chain = vec![page.url];
+        load.form_action = None;
         self.show(load).await
     }
 
@@ -150,16 +150,10 @@ impl Tab {
             .url
             .join(&fetch.url)
             .unwrap_or_else(|error| panic!("{:?}: {error}", fetch.url));
-        let load = Load {
-            kind: fetch.kind,
-            method: fetch.method,
-            chain: vec![url],
-            body: fetch.body,
-            initiator: self.initiator(),
-            user_activated: false,
-            credentials: fetch.credentials,
-            extra_headers: fetch.headers,
-        };
+        let mut load = Load::new(fetch.kind, &fetch.method, url, self.initiator());
+        load.body = fetch.body;
+        load.credentials = fetch.credentials;
+        load.extra_headers = fetch.headers;
         self.browser.load(load).await.0
     }
 
@@ -173,16 +167,7 @@ impl Tab {
             .url
             .join(url)
             .unwrap_or_else(|error| panic!("{url:?}: {error}"));
-        let load = Load {
-            kind: Kind::WebSocket,
-            method: "GET".to_owned(),
-            chain: vec![url.clone()],
-            body: None,
-            initiator: self.initiator(),
-            user_activated: false,
-            credentials: Credentials::Include,
-            extra_headers: Vec::new(),
-        };
+        let load = Load::new(Kind::WebSocket, "GET", url.clone(), self.initiator());
         let (cookies, address) = {
             let state = self.browser.state();
             (
@@ -211,41 +196,29 @@ impl Tab {
     }
 
     async fn send_form(&mut self, form: Form, user_activated: bool) -> &Page {
-        let initiator = self.initiator();
+        let mut load = Load::new(
+            Kind::Document,
+            &form.method,
+            form.action.clone(),
+            self.initiator(),
+        );
+        load.user_activated = user_activated;
+        load.form_action = Some(FormAction::of(&self.page().url, &self.page().headers));
         if form.method == "POST" {
-            let content_type = "application/x-www-form-urlencoded".to_owned();
-            let body = RequestBody {
-                content_type,
+            load.body = Some(RequestBody {
+                content_type: "application/x-www-form-urlencoded".to_owned(),
                 bytes: form.encoded().into_bytes(),
-            };
-            return self
-                .navigate("POST", form.action, Some(body), initiator, user_activated)
-                .await;
+            });
+        } else {
+            load.chain[0].set_query(Some(&form.encoded()));
         }
-        let mut url = form.action.clone();
-        url.set_query(Some(&form.encoded()));
-        self.navigate("GET", url, None, initiator, user_activated)
-            .await
+        self.show(load).await
     }
 
-    async fn navigate(
-        &mut self,
-        method: &str,
-        url: Url,
-        body: Option<RequestBody>,
-        initiator: Option<Initiator>,
-        user_activated: bool,
-    ) -> &Page {
-        let load = Load {
-            kind: Kind::Document,
-            method: method.to_owned(),
-            chain: vec![url],
-            body,
-            initiator,
-            user_activated,
-            credentials: Credentials::Include,
-            extra_headers: Vec::new(),
-        };
+    /// Goes to `url` because the user wants it.
+    async fn go(&mut self, url: Url, initiator: Option<Initiator>) -> &Page {
+        let mut load = Load::new(Kind::Document, "GET", url, initiator);
+        load.user_activated = true;
         self.show(load).await
     }
 

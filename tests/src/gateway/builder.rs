@@ -157,7 +157,10 @@ impl GatewayBuilder {
 
     /// As [`GatewayBuilder::start`], where samlgate may refuse its settings.
     pub async fn try_start(self) -> Result<Gateway, StartFailure> {
-        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let folder = tempfile::Builder::new()
+            .prefix("samlgate-")
+            .tempdir()
+            .expect("a temporary folder can be made");
         let config = self.write_files(folder.path());
         let arguments: [&OsStr; 3] = ["run".as_ref(), "--config".as_ref(), config.as_os_str()];
         let mut child = self

@@ -1,7 +1,7 @@
 //! The echo upstream over the wire.
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use harness::browser::Browser;
+use harness::browser::{Browser, Form};
 use harness::raw::{self, Asked, RawConnection};
 use harness::upstream::{Application, Upstream};
 
@@ -157,4 +157,23 @@ async fn application_page_tells_who_came_and_judges_the_identity_jwt() {
             .json()
             .is_object()
     );
+}
+
+#[tokio::test]
+#[should_panic(expected = "form-action of the page keeps its form from")]
+async fn browser_heeds_form_action_as_chromium_does() {
+    let upstream = Upstream::start().await;
+    let mut tab = Browser::new().tab();
+    let policy = "/?header=Content-Security-Policy:+form-action+'self'";
+    let origin = format!("http://localhost:{}", upstream.address().port());
+    tab.visit(&format!("{origin}{policy}")).await;
+    let redirect = "/?status=303&header=Location:http://127.0.0.1:9/";
+    let form = Form {
+        id: None,
+        action: format!("{origin}{redirect}").parse().unwrap(),
+        method: "POST".to_owned(),
+        fields: Vec::new(),
+        buttons: Vec::new(),
+    };
+    tab.submit(form).await;
 }
