@@ -20,10 +20,7 @@ impl Head {
     /// `None` where the peer closed the connection instead of sending another message.
     pub async fn read(reader: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Option<Self>> {
         let mut lines = read_lines(reader).await?.into_iter();
-        Ok(lines.next().map(|start_line| Self {
-            start_line,
-            header_lines: lines.collect(),
-        }))
+        Ok(lines.next().map(|start_line| Self { start_line, header_lines: lines.collect() }))
     }
 
     /// Name as written, and value without the white space around it.
@@ -32,10 +29,7 @@ impl Head {
     }
 
     pub fn header(&self, name: &str) -> Option<String> {
-        self.headers()
-            .into_iter()
-            .find(|(each, _)| each.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value)
+        self.headers().into_iter().find(|(each, _)| each.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
     pub fn has_token(&self, name: &str, token: &str) -> bool {
@@ -63,23 +57,14 @@ pub enum Unframed {
 }
 
 impl Body {
-    pub async fn read(
-        head: &Head,
-        unframed: Unframed,
-        reader: &mut (impl AsyncBufRead + Unpin),
-    ) -> io::Result<Self> {
+    pub async fn read(head: &Head, unframed: Unframed, reader: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Self> {
         if head.has_token("Transfer-Encoding", "chunked") {
             return read_chunked(reader).await;
         }
         let mut bytes = Vec::new();
         match (head.header("Content-Length"), unframed) {
             (Some(length), _) => {
-                bytes.resize(
-                    length
-                        .parse()
-                        .map_err(|_| invalid(format!("Content-Length {length:?}")))?,
-                    0,
-                );
+                bytes.resize(length.parse().map_err(|_| invalid(format!("Content-Length {length:?}")))?, 0);
                 reader.read_exact(&mut bytes).await?;
             }
             (None, Unframed::Empty) => {}
@@ -87,22 +72,16 @@ impl Body {
                 reader.read_to_end(&mut bytes).await?;
             }
         }
-        Ok(Self {
-            bytes,
-            trailers: Vec::new(),
-        })
+        Ok(Self { bytes, trailers: Vec::new() })
     }
 }
 
 async fn read_chunked(reader: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Body> {
     let mut bytes = Vec::new();
     loop {
-        let line = read_line(reader)
-            .await?
-            .ok_or(io::ErrorKind::UnexpectedEof)?;
+        let line = read_line(reader).await?.ok_or(io::ErrorKind::UnexpectedEof)?;
         let size = line.split(';').next().unwrap_or_default().trim();
-        let size =
-            usize::from_str_radix(size, 16).map_err(|_| invalid(format!("chunk size {line:?}")))?;
+        let size = usize::from_str_radix(size, 16).map_err(|_| invalid(format!("chunk size {line:?}")))?;
         if size == 0 {
             break;
         }
@@ -167,10 +146,7 @@ mod tests {
         assert_eq!(head.start_line, "GET /a HTTP/1.1");
         assert_eq!(head.header_lines, ["X-B: 1", "x-a:2", "X-B:  3 "]);
         let headers: Vec<_> = head.headers();
-        assert_eq!(
-            headers,
-            [("X-B", "1"), ("x-a", "2"), ("X-B", "3")].map(|(n, v)| (n.to_owned(), v.to_owned()))
-        );
+        assert_eq!(headers, [("X-B", "1"), ("x-a", "2"), ("X-B", "3")].map(|(n, v)| (n.to_owned(), v.to_owned())));
     }
 
     #[tokio::test]

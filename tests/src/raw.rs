@@ -25,8 +25,7 @@ impl RawResponse {
     }
 
     pub fn json(&self) -> serde_json::Value {
-        serde_json::from_slice(&self.body)
-            .unwrap_or_else(|error| panic!("not JSON ({error}): {}", self.text()))
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("not JSON ({error}): {}", self.text()))
     }
 }
 
@@ -37,9 +36,7 @@ pub struct RawConnection {
 
 impl RawConnection {
     pub async fn open(address: SocketAddr) -> io::Result<Self> {
-        Ok(Self {
-            stream: BufReader::new(TcpStream::connect(address).await?),
-        })
+        Ok(Self { stream: BufReader::new(TcpStream::connect(address).await?) })
     }
 
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
@@ -59,11 +56,7 @@ impl RawConnection {
             let bodiless = to == Asked::Head || status == 101 || status == 204 || status == 304;
             let body = match bodiless {
                 true => Vec::new(),
-                false => {
-                    Body::read(&head, Unframed::UntilClose, &mut self.stream)
-                        .await?
-                        .bytes
-                }
+                false => Body::read(&head, Unframed::UntilClose, &mut self.stream).await?.bytes,
             };
             return Ok(Some(RawResponse { status, head, body }));
         }
@@ -79,50 +72,19 @@ pub enum Asked {
 
 /// Sends `request` over a connection of its own and reads one response.
 pub async fn exchange(address: SocketAddr, request: impl AsRef<[u8]>) -> RawResponse {
-    let asked = if request.as_ref().starts_with(b"HEAD ") {
-        Asked::Head
-    } else {
-        Asked::Other
-    };
-    let mut connection = RawConnection::open(address)
-        .await
-        .expect("the server accepts");
+    let asked = if request.as_ref().starts_with(b"HEAD ") { Asked::Head } else { Asked::Other };
+    let mut connection = RawConnection::open(address).await.expect("the server accepts");
     connection.send(request).await.expect("the server reads");
-    connection
-        .response(asked)
-        .await
-        .expect("the server answers HTTP")
-        .expect("the server answers")
+    connection.response(asked).await.expect("the server answers HTTP").expect("the server answers")
 }
 
 /// `GET target` with exactly these header lines, behind `Host` and before `Connection: close`.
-pub async fn get(
-    address: SocketAddr,
-    host: &str,
-    target: &str,
-    header_lines: &[&str],
-) -> RawResponse {
-    let lines: String = header_lines
-        .iter()
-        .map(|line| format!("{line}\r\n"))
-        .collect();
-    exchange(
-        address,
-        format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n{lines}Connection: close\r\n\r\n"),
-    )
-    .await
+pub async fn get(address: SocketAddr, host: &str, target: &str, header_lines: &[&str]) -> RawResponse {
+    let lines: String = header_lines.iter().map(|line| format!("{line}\r\n")).collect();
+    exchange(address, format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n{lines}Connection: close\r\n\r\n")).await
 }
 
 fn status_of(head: &Head) -> io::Result<u16> {
-    let status = head
-        .start_line
-        .split(' ')
-        .nth(1)
-        .and_then(|status| status.parse().ok());
-    status.ok_or_else(|| {
-        io::Error::new(
-            io::ErrorKind::InvalidData,
-            format!("status line {:?}", head.start_line),
-        )
-    })
+    let status = head.start_line.split(' ').nth(1).and_then(|status| status.parse().ok());
+    status.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("status line {:?}", head.start_line)))
 }

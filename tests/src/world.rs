@@ -20,25 +20,14 @@ impl World {
         Self::start_with(program, |gateway| gateway).await
     }
 
-    pub async fn start_with(
-        program: Program,
-        settings: impl FnOnce(GatewayBuilder) -> GatewayBuilder,
-    ) -> Self {
+    pub async fn start_with(program: Program, settings: impl FnOnce(GatewayBuilder) -> GatewayBuilder) -> Self {
         let gateway = GatewayBuilder::new(program);
-        let mut of_idp =
-            IdpSettings::new(IDP_ENTITY_ID, &gateway.sp_entity_id(), &gateway.acs_url());
+        let mut of_idp = IdpSettings::new(IDP_ENTITY_ID, &gateway.sp_entity_id(), &gateway.acs_url());
         of_idp.sign = Sign::Both;
         let idp = Idp::start(IdpOptions::new(of_idp)).await;
         let upstream = Upstream::start().await;
-        let gateway = settings(gateway.trust(&idp).protect(&upstream))
-            .start()
-            .await;
-        Self {
-            idp,
-            upstream,
-            gateway,
-            browser: Browser::new(),
-        }
+        let gateway = settings(gateway.trust(&idp).protect(&upstream)).start().await;
+        Self { idp, upstream, gateway, browser: Browser::new() }
     }
 
     /// Visits `path` in a new tab and signs in with the IdP's form where it comes up. The gateway's login page, if
@@ -54,17 +43,8 @@ impl World {
     pub async fn at_idp(&self, path: &str) -> Tab {
         let mut tab = self.browser.tab();
         tab.visit(&self.gateway.url(path)).await;
-        if tab
-            .page()
-            .url
-            .as_str()
-            .starts_with(self.gateway.public_url())
-        {
-            let start = tab
-                .page()
-                .links()
-                .into_iter()
-                .find(|link| link.url.path().starts_with("/saml/start"));
+        if tab.page().url.as_str().starts_with(self.gateway.public_url()) {
+            let start = tab.page().links().into_iter().find(|link| link.url.path().starts_with("/saml/start"));
             let start = start.unwrap_or_else(|| panic!("no link to the IdP: {}", tab.page().body));
             tab.follow(start.url.as_str()).await;
         }

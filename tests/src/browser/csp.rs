@@ -20,10 +20,7 @@ impl FormAction {
             .flat_map(|(_, value)| value.split(','))
             .filter_map(|policy| policy.split(';').find_map(sources))
             .collect();
-        Self {
-            page: page.clone(),
-            policies,
-        }
+        Self { page: page.clone(), policies }
     }
 
     pub(super) fn allows(&self, url: &Url) -> bool {
@@ -47,8 +44,7 @@ impl FormAction {
 fn sources(directive: &str) -> Option<Vec<String>> {
     let mut words = directive.split_ascii_whitespace();
     let name = words.next()?;
-    name.eq_ignore_ascii_case("form-action")
-        .then(|| words.map(str::to_owned).collect())
+    name.eq_ignore_ascii_case("form-action").then(|| words.map(str::to_owned).collect())
 }
 
 #[cfg(test)]
@@ -59,39 +55,19 @@ mod tests {
     fn forms_go_where_every_policy_lets_them() {
         for (policies, url, allowed) in [
             (&["default-src 'none'"][..], "http://other/", true),
-            (
-                &["default-src 'none'; form-action 'self'"],
-                "http://localhost:1/x",
-                true,
-            ),
+            (&["default-src 'none'; form-action 'self'"], "http://localhost:1/x", true),
             (&["form-action 'self'"], "http://localhost:2/x", false),
-            (
-                &["form-action 'self' http://127.0.0.1:4"],
-                "http://127.0.0.1:4/sso",
-                true,
-            ),
+            (&["form-action 'self' http://127.0.0.1:4"], "http://127.0.0.1:4/sso", true),
             (&["form-action https:"], "https://other/", true),
             (&["form-action 'none'"], "http://localhost:1/", false),
             (&["form-action"], "http://localhost:1/", false),
-            (
-                &["form-action *", "form-action 'self'"],
-                "http://other/",
-                false,
-            ),
-            (
-                &["form-action *, form-action 'self'"],
-                "http://other/",
-                false,
-            ),
+            (&["form-action *", "form-action 'self'"], "http://other/", false),
+            (&["form-action *, form-action 'self'"], "http://other/", false),
         ] {
             let header = |value: &&str| ("content-security-policy".to_owned(), (*value).to_owned());
             let headers: Vec<_> = policies.iter().map(header).collect();
             let form_action = FormAction::of(&"http://localhost:1/page".parse().unwrap(), &headers);
-            assert_eq!(
-                form_action.allows(&url.parse().unwrap()),
-                allowed,
-                "{policies:?} {url}"
-            );
+            assert_eq!(form_action.allows(&url.parse().unwrap()), allowed, "{policies:?} {url}");
         }
     }
 }

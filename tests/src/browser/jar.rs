@@ -65,14 +65,11 @@ impl Jar {
     }
 
     pub fn get(&self, host: &str, name: &str) -> Option<&StoredCookie> {
-        self.cookies
-            .iter()
-            .find(|cookie| cookie.name == name && cookie.domain == host)
+        self.cookies.iter().find(|cookie| cookie.name == name && cookie.domain == host)
     }
 
     pub fn remove(&mut self, host: &str, name: &str) {
-        self.cookies
-            .retain(|cookie| !(cookie.name == name && cookie.domain == host));
+        self.cookies.retain(|cookie| !(cookie.name == name && cookie.domain == host));
     }
 
     pub fn clear(&mut self) {
@@ -80,31 +77,14 @@ impl Jar {
     }
 
     /// The cookies of a request to `url`, in the order of the Cookie header: longer paths first, then older first.
-    pub fn for_request(
-        &self,
-        url: &Url,
-        context: SameSiteContext,
-        now: OffsetDateTime,
-    ) -> Vec<(String, String)> {
-        let mut sent: Vec<_> = self
-            .cookies
-            .iter()
-            .filter(|cookie| cookie.goes_to(url, context, now))
-            .collect();
+    pub fn for_request(&self, url: &Url, context: SameSiteContext, now: OffsetDateTime) -> Vec<(String, String)> {
+        let mut sent: Vec<_> = self.cookies.iter().filter(|cookie| cookie.goes_to(url, context, now)).collect();
         sent.sort_by_key(|cookie| (std::cmp::Reverse(cookie.path.len()), cookie.created));
-        sent.iter()
-            .map(|cookie| (cookie.name.clone(), cookie.value.clone()))
-            .collect()
+        sent.iter().map(|cookie| (cookie.name.clone(), cookie.value.clone())).collect()
     }
 
     /// Takes one Set-Cookie line of the answer from `url`.
-    pub fn set(
-        &mut self,
-        url: &Url,
-        line: &str,
-        context: SameSiteContext,
-        now: OffsetDateTime,
-    ) -> Result<(), Dropped> {
+    pub fn set(&mut self, url: &Url, line: &str, context: SameSiteContext, now: OffsetDateTime) -> Result<(), Dropped> {
         let mut cookie = read(url, line, now)?;
         let trustworthy = is_trustworthy(url);
         if cookie.secure && !trustworthy {
@@ -116,11 +96,7 @@ impl Jar {
         if cookie.same_site != SameSite::None && context == SameSiteContext::CrossSite {
             return Err(Dropped::SameSiteFromCrossSite);
         }
-        if !trustworthy
-            && self
-                .cookies
-                .iter()
-                .any(|old| old.secure && old.name == cookie.name && old.is_for_host(url))
+        if !trustworthy && self.cookies.iter().any(|old| old.secure && old.name == cookie.name && old.is_for_host(url))
         {
             return Err(Dropped::WouldReplaceSecure);
         }
@@ -147,9 +123,7 @@ impl StoredCookie {
         match (self.same_site, context) {
             (_, SameSiteContext::SameSite) | (SameSite::None, _) => true,
             (SameSite::Lax | SameSite::Unspecified, SameSiteContext::CrossSiteNavigation) => true,
-            (SameSite::Unspecified, SameSiteContext::CrossSitePost) => {
-                now < self.created + LAX_ALLOWING_UNSAFE
-            }
+            (SameSite::Unspecified, SameSiteContext::CrossSitePost) => now < self.created + LAX_ALLOWING_UNSAFE,
             _ => false,
         }
     }
@@ -185,10 +159,7 @@ fn read(url: &Url, line: &str, now: OffsetDateTime) -> Result<StoredCookie, Drop
         value: cookie.value().to_owned(),
         domain,
         host_only,
-        path: cookie
-            .path()
-            .filter(|path| path.starts_with('/'))
-            .map_or_else(|| default_path(url), str::to_owned),
+        path: cookie.path().filter(|path| path.starts_with('/')).map_or_else(|| default_path(url), str::to_owned),
         secure,
         http_only: cookie.http_only() == Some(true),
         same_site: match cookie.same_site() {
@@ -237,10 +208,7 @@ fn domain_of(url: &Url, attribute: Option<&str>) -> Result<(String, bool), Dropp
 
 /// RFC 6265 §5.1.3
 fn domain_matches(host: &str, domain: &str) -> bool {
-    host == domain
-        || host
-            .strip_suffix(domain)
-            .is_some_and(|rest| rest.ends_with('.'))
+    host == domain || host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'))
 }
 
 /// RFC 6265 §5.1.4
@@ -273,11 +241,7 @@ mod tests {
 
     fn sent(jar: &Jar, to: &str, context: SameSiteContext, now: OffsetDateTime) -> String {
         let cookies = jar.for_request(&url(to), context, now);
-        cookies
-            .iter()
-            .map(|(name, value)| format!("{name}={value}"))
-            .collect::<Vec<_>>()
-            .join("; ")
+        cookies.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
     }
 
     #[test]
@@ -304,93 +268,37 @@ mod tests {
         ] {
             let mut jar = Jar::default();
             set(&mut jar, "http://localhost/", &format!("a=1{attribute}")).unwrap();
-            assert_eq!(
-                sent(&jar, "http://localhost/", context, at) == "a=1",
-                goes,
-                "{attribute:?} {context:?}"
-            );
+            assert_eq!(sent(&jar, "http://localhost/", context, at) == "a=1", goes, "{attribute:?} {context:?}");
         }
     }
 
     #[test]
     fn drops_what_chromium_drops() {
         for (from, line, dropped) in [
-            (
-                "http://example.com",
-                "a=1; Secure",
-                Dropped::SecureFromPlainHttp,
-            ),
-            (
-                "http://localhost",
-                "a=1; SameSite=None",
-                Dropped::SameSiteNoneWithoutSecure,
-            ),
-            (
-                "https://a.example",
-                "__Host-a=1; Path=/",
-                Dropped::HostPrefix,
-            ),
-            (
-                "https://a.example",
-                "__Host-a=1; Secure",
-                Dropped::HostPrefix,
-            ),
-            (
-                "https://a.example",
-                "__Host-a=1; Secure; Path=/a",
-                Dropped::HostPrefix,
-            ),
-            (
-                "https://a.example",
-                "__Host-a=1; Secure; Path=/; Domain=a.example",
-                Dropped::HostPrefix,
-            ),
-            (
-                "https://a.example",
-                "__hOST-a=1; Path=/",
-                Dropped::HostPrefix,
-            ),
+            ("http://example.com", "a=1; Secure", Dropped::SecureFromPlainHttp),
+            ("http://localhost", "a=1; SameSite=None", Dropped::SameSiteNoneWithoutSecure),
+            ("https://a.example", "__Host-a=1; Path=/", Dropped::HostPrefix),
+            ("https://a.example", "__Host-a=1; Secure", Dropped::HostPrefix),
+            ("https://a.example", "__Host-a=1; Secure; Path=/a", Dropped::HostPrefix),
+            ("https://a.example", "__Host-a=1; Secure; Path=/; Domain=a.example", Dropped::HostPrefix),
+            ("https://a.example", "__hOST-a=1; Path=/", Dropped::HostPrefix),
             ("https://a.example", "__Secure-a=1", Dropped::SecurePrefix),
-            (
-                "https://a.example",
-                "a=1; Domain=b.example",
-                Dropped::ForeignDomain,
-            ),
-            (
-                "https://a.example",
-                "a=1; Domain=example",
-                Dropped::ForeignDomain,
-            ),
-            (
-                "http://127.0.0.1",
-                "a=1; Domain=0.0.1",
-                Dropped::ForeignDomain,
-            ),
+            ("https://a.example", "a=1; Domain=b.example", Dropped::ForeignDomain),
+            ("https://a.example", "a=1; Domain=example", Dropped::ForeignDomain),
+            ("http://127.0.0.1", "a=1; Domain=0.0.1", Dropped::ForeignDomain),
             ("https://a.example", "no cookie at all", Dropped::Unreadable),
         ] {
-            assert_eq!(
-                set(&mut Jar::default(), from, line),
-                Err(dropped),
-                "{from} {line}"
-            );
+            assert_eq!(set(&mut Jar::default(), from, line), Err(dropped), "{from} {line}");
         }
         let large = format!("a={}", "x".repeat(4096));
-        assert_eq!(
-            set(&mut Jar::default(), "https://a.example", &large),
-            Err(Dropped::TooLarge)
-        );
+        assert_eq!(set(&mut Jar::default(), "https://a.example", &large), Err(Dropped::TooLarge));
     }
 
     #[test]
     fn keeps_host_and_secure_cookies_on_plain_loopback() {
         for from in ["http://localhost:8080/x", "http://127.0.0.1/x"] {
             let mut jar = Jar::default();
-            set(
-                &mut jar,
-                from,
-                "__Host-a=1; Secure; HttpOnly; Path=/; SameSite=Lax",
-            )
-            .unwrap();
+            set(&mut jar, from, "__Host-a=1; Secure; HttpOnly; Path=/; SameSite=Lax").unwrap();
             assert_eq!(sent(&jar, from, Same, NOW), "__Host-a=1");
         }
     }
@@ -399,28 +307,16 @@ mod tests {
     fn cross_site_background_answer_may_set_only_same_site_none() {
         let mut jar = Jar::default();
         let from = url("https://a.example/");
-        assert_eq!(
-            jar.set(&from, "a=1; Secure", CrossSite, NOW),
-            Err(Dropped::SameSiteFromCrossSite)
-        );
-        assert_eq!(
-            jar.set(&from, "a=1; Secure; SameSite=None", CrossSite, NOW),
-            Ok(())
-        );
-        assert_eq!(
-            jar.set(&from, "b=1; SameSite=Lax", CrossSitePost, NOW),
-            Ok(())
-        );
+        assert_eq!(jar.set(&from, "a=1; Secure", CrossSite, NOW), Err(Dropped::SameSiteFromCrossSite));
+        assert_eq!(jar.set(&from, "a=1; Secure; SameSite=None", CrossSite, NOW), Ok(()));
+        assert_eq!(jar.set(&from, "b=1; SameSite=Lax", CrossSitePost, NOW), Ok(()));
     }
 
     #[test]
     fn plain_http_cannot_replace_a_secure_cookie() {
         let mut jar = Jar::default();
         set(&mut jar, "https://a.example/", "a=1; Secure").unwrap();
-        assert_eq!(
-            set(&mut jar, "http://a.example/", "a=2"),
-            Err(Dropped::WouldReplaceSecure)
-        );
+        assert_eq!(set(&mut jar, "http://a.example/", "a=2"), Err(Dropped::WouldReplaceSecure));
         assert_eq!(sent(&jar, "http://a.example/", Same, NOW), "");
     }
 
@@ -445,10 +341,7 @@ mod tests {
         let mut jar = Jar::default();
         set(&mut jar, "http://localhost/", "a=root").unwrap();
         set(&mut jar, "http://localhost/", "a=deep; Path=/app").unwrap();
-        assert_eq!(
-            sent(&jar, "http://localhost/app/x", Same, NOW),
-            "a=deep; a=root"
-        );
+        assert_eq!(sent(&jar, "http://localhost/app/x", Same, NOW), "a=deep; a=root");
         assert_eq!(sent(&jar, "http://localhost/apple", Same, NOW), "a=root");
         set(&mut jar, "http://localhost/dir/page", "b=1").unwrap();
         assert_eq!(jar.cookies().last().unwrap().path, "/dir");
@@ -457,28 +350,12 @@ mod tests {
     #[test]
     fn max_age_wins_over_expires_and_zero_removes() {
         let mut jar = Jar::default();
-        set(
-            &mut jar,
-            "http://localhost/",
-            "a=1; Max-Age=60; Expires=Thu, 01 Jan 1970 00:00:00 GMT",
-        )
-        .unwrap();
-        assert_eq!(
-            sent(&jar, "http://localhost/", Same, NOW + Duration::seconds(59)),
-            "a=1"
-        );
-        assert_eq!(
-            sent(&jar, "http://localhost/", Same, NOW + Duration::seconds(60)),
-            ""
-        );
+        set(&mut jar, "http://localhost/", "a=1; Max-Age=60; Expires=Thu, 01 Jan 1970 00:00:00 GMT").unwrap();
+        assert_eq!(sent(&jar, "http://localhost/", Same, NOW + Duration::seconds(59)), "a=1");
+        assert_eq!(sent(&jar, "http://localhost/", Same, NOW + Duration::seconds(60)), "");
         set(&mut jar, "http://localhost/", "a=; Max-Age=0").unwrap();
         assert!(jar.cookies().is_empty());
-        set(
-            &mut jar,
-            "http://localhost/",
-            "b=1; Expires=Thu, 01 Jan 1970 00:00:00 GMT",
-        )
-        .unwrap();
+        set(&mut jar, "http://localhost/", "b=1; Expires=Thu, 01 Jan 1970 00:00:00 GMT").unwrap();
         assert!(jar.cookies().is_empty());
     }
 
@@ -486,20 +363,8 @@ mod tests {
     fn new_value_replaces_the_old_and_keeps_its_place() {
         let mut jar = Jar::default();
         set(&mut jar, "http://localhost/", "a=1").unwrap();
-        jar.set(
-            &url("http://localhost/"),
-            "b=1",
-            Same,
-            NOW + Duration::SECOND,
-        )
-        .unwrap();
-        jar.set(
-            &url("http://localhost/"),
-            "a=2",
-            Same,
-            NOW + Duration::MINUTE,
-        )
-        .unwrap();
+        jar.set(&url("http://localhost/"), "b=1", Same, NOW + Duration::SECOND).unwrap();
+        jar.set(&url("http://localhost/"), "a=2", Same, NOW + Duration::MINUTE).unwrap();
         assert_eq!(sent(&jar, "http://localhost/", Same, NOW), "a=2; b=1");
     }
 }

@@ -42,9 +42,9 @@ impl Kind {
 
     fn accept(self) -> Option<&'static str> {
         match self {
-            Self::Document | Self::Frame => Some(
-                "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8",
-            ),
+            Self::Document | Self::Frame => {
+                Some("text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8")
+            }
             Self::Image => Some("image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"),
             Self::Fetch | Self::Prefetch => Some("*/*"),
             Self::WebSocket => None,
@@ -115,10 +115,7 @@ impl Load {
     /// Chromium compares initiator and present URL, not the URLs between them: the GET that follows a
     /// cross-site POST is still caused by the other site, and carries Lax cookies but no Strict ones.
     pub(super) fn same_site_context(&self) -> SameSiteContext {
-        let is_same_site = self
-            .initiator
-            .as_ref()
-            .is_none_or(|initiator| same_site(&initiator.url, self.url()));
+        let is_same_site = self.initiator.as_ref().is_none_or(|initiator| same_site(&initiator.url, self.url()));
         let is_safe = matches!(self.method.as_str(), "GET" | "HEAD" | "OPTIONS" | "TRACE");
         match (is_same_site, self.kind, is_safe) {
             (true, _, _) => SameSiteContext::SameSite,
@@ -130,20 +127,17 @@ impl Load {
 
     /// Whether the page whose form this is lets it go where it goes now.
     pub(super) fn is_blocked(&self) -> bool {
-        self.form_action
-            .as_ref()
-            .is_some_and(|form_action| !form_action.allows(self.url()))
+        self.form_action.as_ref().is_some_and(|form_action| !form_action.allows(self.url()))
     }
 
     pub(super) fn sends_cookies(&self) -> bool {
         match self.credentials {
             Credentials::Omit => false,
             Credentials::Include => true,
-            Credentials::SameOrigin => self.initiator.as_ref().is_none_or(|initiator| {
-                self.chain
-                    .iter()
-                    .all(|url| same_origin(&initiator.url, url))
-            }),
+            Credentials::SameOrigin => self
+                .initiator
+                .as_ref()
+                .is_none_or(|initiator| self.chain.iter().all(|url| same_origin(&initiator.url, url))),
         }
     }
 
@@ -185,9 +179,7 @@ impl Load {
     }
 
     fn has_extra(&self, name: &str) -> bool {
-        self.extra_headers
-            .iter()
-            .any(|(each, _)| each.eq_ignore_ascii_case(name))
+        self.extra_headers.iter().any(|(each, _)| each.eq_ignore_ascii_case(name))
     }
 
     /// Fetch Metadata §2.3: the worst of the whole chain, seen from the initiator.
@@ -195,11 +187,7 @@ impl Load {
         let Some(initiator) = &self.initiator else {
             return "none";
         };
-        if self
-            .chain
-            .iter()
-            .all(|url| same_origin(&initiator.url, url))
-        {
+        if self.chain.iter().all(|url| same_origin(&initiator.url, url)) {
             "same-origin"
         } else if self.chain.iter().all(|url| same_site(&initiator.url, url)) {
             "same-site"
@@ -214,17 +202,16 @@ impl Load {
         let is_cross_origin = !same_origin(&initiator.url, self.url());
         let is_safe = matches!(self.method.as_str(), "GET" | "HEAD");
         let speaks_cors = matches!(self.kind, Kind::Fetch | Kind::WebSocket);
-        if is_safe && !(self.kind == Kind::WebSocket || self.kind == Kind::Fetch && is_cross_origin)
-        {
+        if is_safe && !(self.kind == Kind::WebSocket || self.kind == Kind::Fetch && is_cross_origin) {
             return None;
         }
         let hidden = !speaks_cors
             && match self.referrer_policy() {
                 "no-referrer" => true,
                 "same-origin" => is_cross_origin,
-                "strict-origin"
-                | "strict-origin-when-cross-origin"
-                | "no-referrer-when-downgrade" => self.is_downgrade(),
+                "strict-origin" | "strict-origin-when-cross-origin" | "no-referrer-when-downgrade" => {
+                    self.is_downgrade()
+                }
                 _ => false,
             };
         match hidden || self.is_tainted() {
@@ -284,18 +271,12 @@ impl Load {
     }
 
     fn referrer_policy(&self) -> &str {
-        let policy = self
-            .initiator
-            .as_ref()
-            .and_then(|initiator| initiator.referrer_policy.as_deref());
+        let policy = self.initiator.as_ref().and_then(|initiator| initiator.referrer_policy.as_deref());
         policy.unwrap_or("strict-origin-when-cross-origin")
     }
 
     fn is_downgrade(&self) -> bool {
-        self.initiator
-            .as_ref()
-            .is_some_and(|initiator| is_trustworthy(&initiator.url))
-            && !is_trustworthy(self.url())
+        self.initiator.as_ref().is_some_and(|initiator| is_trustworthy(&initiator.url)) && !is_trustworthy(self.url())
     }
 
     /// Fetch §4.4, "HTTP-redirect fetch": 303 makes everything but HEAD a GET, 301 and 302 only POST.
@@ -316,7 +297,8 @@ impl Load {
     }
 }
 
-const USER_AGENT: &str = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36";
+const USER_AGENT: &str =
+    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36";
 
 #[cfg(test)]
 mod tests {
@@ -324,20 +306,14 @@ mod tests {
 
     fn load(method: &str, from: Option<&str>, chain: &[&str]) -> Load {
         let mut urls = chain.iter().map(|url| url.parse().unwrap());
-        let initiator = from.map(|url| Initiator {
-            url: url.parse().unwrap(),
-            referrer_policy: None,
-        });
+        let initiator = from.map(|url| Initiator { url: url.parse().unwrap(), referrer_policy: None });
         let mut load = Load::new(Kind::Document, method, urls.next().unwrap(), initiator);
         load.chain.extend(urls);
         load
     }
 
     fn header(load: &Load, name: &str) -> Option<String> {
-        load.headers()
-            .into_iter()
-            .find(|(each, _)| each == name)
-            .map(|(_, value)| value)
+        load.headers().into_iter().find(|(each, _)| each == name).map(|(_, value)| value)
     }
 
     const IDP: &str = "http://127.0.0.1:4000/saml2/app";
@@ -350,10 +326,7 @@ mod tests {
         assert_eq!(load.same_site_context(), SameSiteContext::CrossSitePost);
         load.redirect(303, APP.parse().unwrap(), None);
         assert_eq!(load.method, "GET");
-        assert_eq!(
-            load.same_site_context(),
-            SameSiteContext::CrossSiteNavigation
-        );
+        assert_eq!(load.same_site_context(), SameSiteContext::CrossSiteNavigation);
         assert_eq!(load.sec_fetch_site(), "cross-site");
     }
 
@@ -374,14 +347,8 @@ mod tests {
 
     #[test]
     fn another_port_is_same_site_but_another_origin() {
-        assert_eq!(
-            load("GET", Some("http://localhost:1/"), &[APP]).sec_fetch_site(),
-            "same-site"
-        );
-        assert_eq!(
-            load("GET", Some("http://localhost:8080/"), &[APP]).sec_fetch_site(),
-            "same-origin"
-        );
+        assert_eq!(load("GET", Some("http://localhost:1/"), &[APP]).sec_fetch_site(), "same-site");
+        assert_eq!(load("GET", Some("http://localhost:8080/"), &[APP]).sec_fetch_site(), "same-origin");
     }
 
     #[test]
@@ -389,11 +356,7 @@ mod tests {
         for kind in [Kind::Fetch, Kind::Frame, Kind::Image, Kind::WebSocket] {
             let mut load = load("GET", Some(IDP), &[APP]);
             load.kind = kind;
-            assert_eq!(
-                load.same_site_context(),
-                SameSiteContext::CrossSite,
-                "{kind:?}"
-            );
+            assert_eq!(load.same_site_context(), SameSiteContext::CrossSite, "{kind:?}");
         }
     }
 
@@ -411,10 +374,7 @@ mod tests {
             ("GET", 302, "GET"),
         ] {
             let mut load = load(method, Some(IDP), &[ACS]);
-            load.body = Some(RequestBody {
-                content_type: "text/plain".to_owned(),
-                bytes: vec![1],
-            });
+            load.body = Some(RequestBody { content_type: "text/plain".to_owned(), bytes: vec![1] });
             load.redirect(status, APP.parse().unwrap(), None);
             assert_eq!(load.method, then, "{method} {status}");
             assert_eq!(load.body.is_some(), method == then, "{method} {status}");
@@ -423,10 +383,7 @@ mod tests {
 
     #[test]
     fn origin_goes_with_posts_and_is_null_when_hidden_or_tainted() {
-        assert_eq!(
-            header(&load("POST", Some(IDP), &[ACS]), "Origin").as_deref(),
-            Some("http://127.0.0.1:4000")
-        );
+        assert_eq!(header(&load("POST", Some(IDP), &[ACS]), "Origin").as_deref(), Some("http://127.0.0.1:4000"));
         assert_eq!(header(&load("GET", Some(IDP), &[ACS]), "Origin"), None);
 
         let mut hidden = load("POST", Some(APP), &[ACS]);
@@ -440,14 +397,8 @@ mod tests {
 
     #[test]
     fn referer_shows_another_origin_only_the_origin() {
-        assert_eq!(
-            header(&load("GET", Some(APP), &[ACS]), "Referer").as_deref(),
-            Some(APP)
-        );
-        assert_eq!(
-            header(&load("GET", Some(APP), &[IDP]), "Referer").as_deref(),
-            Some("http://localhost:8080/")
-        );
+        assert_eq!(header(&load("GET", Some(APP), &[ACS]), "Referer").as_deref(), Some(APP));
+        assert_eq!(header(&load("GET", Some(APP), &[IDP]), "Referer").as_deref(), Some("http://localhost:8080/"));
     }
 
     #[test]

@@ -44,31 +44,19 @@ pub struct Exchange {
 
 impl Exchange {
     pub fn sent_cookie(&self, name: &str) -> Option<&str> {
-        self.cookies
-            .iter()
-            .find(|(each, _)| each == name)
-            .map(|(_, value)| value.as_str())
+        self.cookies.iter().find(|(each, _)| each == name).map(|(_, value)| value.as_str())
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(each, _)| each.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(each, _)| each.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
     pub fn response_header(&self, name: &str) -> Option<&str> {
-        self.response_headers
-            .iter()
-            .find(|(each, _)| each.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.as_str())
+        self.response_headers.iter().find(|(each, _)| each.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
     pub fn set_cookies(&self) -> Vec<&str> {
-        let lines = self
-            .response_headers
-            .iter()
-            .filter(|(name, _)| name.eq_ignore_ascii_case("set-cookie"));
+        let lines = self.response_headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("set-cookie"));
         lines.map(|(_, value)| value.as_str()).collect()
     }
 }
@@ -102,21 +90,12 @@ impl Default for Browser {
 
 impl Browser {
     pub fn new() -> Self {
-        let client = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .build();
-        Self {
-            client: client.expect("a client without TLS can be made"),
-            state: Arc::default(),
-        }
+        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build();
+        Self { client: client.expect("a client without TLS can be made"), state: Arc::default() }
     }
 
     pub fn tab(&self) -> Tab {
-        Tab {
-            browser: self.clone(),
-            current: None,
-        }
+        Tab { browser: self.clone(), current: None }
     }
 
     /// Sends what is for `host`, whatever its port, to `address`.
@@ -149,23 +128,13 @@ impl Browser {
 
     /// The last request to that path.
     pub fn last_to(&self, path: &str) -> Exchange {
-        let found = self
-            .state()
-            .log
-            .iter()
-            .rev()
-            .find(|exchange| exchange.url.path() == path)
-            .cloned();
+        let found = self.state().log.iter().rev().find(|exchange| exchange.url.path() == path).cloned();
         found.unwrap_or_else(|| panic!("the browser sent nothing to {path}: {:?}", self.visited()))
     }
 
     /// Methods and URLs of every request so far.
     pub fn visited(&self) -> Vec<String> {
-        self.state()
-            .log
-            .iter()
-            .map(|exchange| format!("{} {}", exchange.method, exchange.url))
-            .collect()
+        self.state().log.iter().map(|exchange| format!("{} {}", exchange.method, exchange.url)).collect()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -175,28 +144,15 @@ impl Browser {
     /// Follows a request through its redirects.
     async fn load(&self, mut load: Load) -> (Page, Load) {
         loop {
-            assert!(
-                !load.is_blocked(),
-                "form-action of the page keeps its form from {}",
-                load.url()
-            );
+            assert!(!load.is_blocked(), "form-action of the page keeps its form from {}", load.url());
             let page = self.hop(&load).await;
-            let location = page
-                .header("Location")
-                .filter(|_| matches!(page.status, 301 | 302 | 303 | 307 | 308));
+            let location = page.header("Location").filter(|_| matches!(page.status, 301 | 302 | 303 | 307 | 308));
             let Some(location) = location else {
                 return (page, load);
             };
-            let next = load
-                .url()
-                .join(location)
-                .unwrap_or_else(|error| panic!("Location {location:?}: {error}"));
+            let next = load.url().join(location).unwrap_or_else(|error| panic!("Location {location:?}: {error}"));
             load.redirect(page.status, next, referrer_policy(&page));
-            assert!(
-                load.chain.len() <= MAX_REDIRECTS,
-                "too many redirects: {:?}",
-                self.visited()
-            );
+            assert!(load.chain.len() <= MAX_REDIRECTS, "too many redirects: {:?}", self.visited());
         }
     }
 
@@ -204,9 +160,7 @@ impl Browser {
         let (cookies, address) = {
             let state = self.state();
             let cookies = match load.sends_cookies() {
-                true => state
-                    .jar
-                    .for_request(load.url(), load.same_site_context(), state.now()),
+                true => state.jar.for_request(load.url(), load.same_site_context(), state.now()),
                 false => Vec::new(),
             };
             (cookies, state.address_of(load.url()))
@@ -217,17 +171,9 @@ impl Browser {
         let response_headers: Vec<_> = response
             .headers()
             .iter()
-            .map(|(name, value)| {
-                (
-                    name.to_string(),
-                    String::from_utf8_lossy(value.as_bytes()).into_owned(),
-                )
-            })
+            .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
             .collect();
-        let body = response
-            .bytes()
-            .await
-            .unwrap_or_else(|error| panic!("{}: {error:?}", load.url()));
+        let body = response.bytes().await.unwrap_or_else(|error| panic!("{}: {error:?}", load.url()));
         let dropped_cookies = self.state().take_cookies(load, &response_headers);
         self.state().log.push(Exchange {
             kind: load.kind,
@@ -240,12 +186,7 @@ impl Browser {
             dropped_cookies,
         });
         let body = String::from_utf8_lossy(&body).into_owned();
-        Page {
-            url: load.url().clone(),
-            status,
-            headers: response_headers,
-            body,
-        }
+        Page { url: load.url().clone(), status, headers: response_headers, body }
     }
 
     async fn send(
@@ -257,21 +198,11 @@ impl Browser {
     ) -> reqwest::Response {
         let mut target = load.url().clone();
         if let Some(address) = address {
-            target
-                .set_ip_host(address.ip())
-                .expect("an http URL can have an address as host");
-            target
-                .set_port(Some(address.port()))
-                .expect("an http URL can have a port");
+            target.set_ip_host(address.ip()).expect("an http URL can have an address as host");
+            target.set_port(Some(address.port())).expect("an http URL can have a port");
         }
-        let method = load
-            .method
-            .parse()
-            .unwrap_or_else(|error| panic!("method {:?}: {error}", load.method));
-        let mut request = self
-            .client
-            .request(method, target)
-            .header("Host", authority(load.url()));
+        let method = load.method.parse().unwrap_or_else(|error| panic!("method {:?}: {error}", load.method));
+        let mut request = self.client.request(method, target).header("Host", authority(load.url()));
         for (name, value) in headers {
             request = request.header(name, value);
         }
@@ -281,10 +212,7 @@ impl Browser {
         if let Some(body) = &load.body {
             request = request.body(body.bytes.clone());
         }
-        request
-            .send()
-            .await
-            .unwrap_or_else(|error| panic!("{} {}: {error:?}", load.method, load.url()))
+        request.send().await.unwrap_or_else(|error| panic!("{} {}: {error:?}", load.method, load.url()))
     }
 }
 
@@ -292,34 +220,17 @@ impl State {
     fn address_of(&self, url: &Url) -> Option<SocketAddr> {
         let host = url.host_str()?;
         let is_localhost = host == "localhost" || host.ends_with(".localhost");
-        let loopback = || {
-            Some(SocketAddr::from((
-                [127, 0, 0, 1],
-                url.port_or_known_default()?,
-            )))
-        };
-        self.hosts
-            .get(host)
-            .copied()
-            .or_else(|| if is_localhost { loopback() } else { None })
+        let loopback = || Some(SocketAddr::from(([127, 0, 0, 1], url.port_or_known_default()?)));
+        self.hosts.get(host).copied().or_else(|| if is_localhost { loopback() } else { None })
     }
 
-    fn take_cookies(
-        &mut self,
-        load: &Load,
-        headers: &[(String, String)],
-    ) -> Vec<(String, Dropped)> {
+    fn take_cookies(&mut self, load: &Load, headers: &[(String, String)]) -> Vec<(String, Dropped)> {
         let now = self.now();
-        let lines = headers
-            .iter()
-            .filter(|(name, _)| name == "set-cookie")
-            .map(|(_, line)| line);
+        let lines = headers.iter().filter(|(name, _)| name == "set-cookie").map(|(_, line)| line);
         lines
             .filter(|_| load.sends_cookies())
             .filter_map(|line| {
-                let taken = self
-                    .jar
-                    .set(load.url(), line, load.same_site_context(), now);
+                let taken = self.jar.set(load.url(), line, load.same_site_context(), now);
                 taken.err().map(|dropped| (line.clone(), dropped))
             })
             .collect()
@@ -334,14 +245,9 @@ fn referrer_policy(page: &Page) -> Option<String> {
 
 fn authority(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
-    url.port()
-        .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
 fn cookie_header(cookies: &[(String, String)]) -> String {
-    cookies
-        .iter()
-        .map(|(name, value)| format!("{name}={value}"))
-        .collect::<Vec<_>>()
-        .join("; ")
+    cookies.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
 }

@@ -37,10 +37,7 @@ pub struct Button {
 
 impl Page {
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(each, _)| each.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(each, _)| each.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
     pub fn json(&self) -> serde_json::Value {
@@ -67,45 +64,25 @@ impl Page {
     }
 
     pub fn links(&self) -> Vec<Link> {
-        let link = |link: ElementRef<'_>| {
-            Some(Link {
-                text: text_of(link),
-                url: self.url.join(link.attr("href")?).ok()?,
-            })
-        };
-        self.html()
-            .select(&selector("a[href]"))
-            .filter_map(link)
-            .collect()
+        let link =
+            |link: ElementRef<'_>| Some(Link { text: text_of(link), url: self.url.join(link.attr("href")?).ok()? });
+        self.html().select(&selector("a[href]")).filter_map(link).collect()
     }
 
     /// The link whose text contains `text`.
     pub fn link(&self, text: &str) -> Link {
-        let found = self
-            .links()
-            .into_iter()
-            .find(|link| link.text.contains(text));
+        let found = self.links().into_iter().find(|link| link.text.contains(text));
         found.unwrap_or_else(|| panic!("no link {text:?} on {}: {}", self.url, self.body))
     }
 
     pub fn forms(&self) -> Vec<Form> {
-        self.html()
-            .select(&selector("form"))
-            .map(|form| self.read_form(form))
-            .collect()
+        self.html().select(&selector("form")).map(|form| self.read_form(form)).collect()
     }
 
     /// The only form of the page.
     pub fn form(&self) -> Form {
         let mut forms = self.forms();
-        assert_eq!(
-            forms.len(),
-            1,
-            "{} has {} forms: {}",
-            self.url,
-            forms.len(),
-            self.body
-        );
+        assert_eq!(forms.len(), 1, "{} has {} forms: {}", self.url, forms.len(), self.body);
         forms.remove(0)
     }
 
@@ -117,18 +94,10 @@ impl Page {
         let action = form.attr("action").filter(|action| !action.is_empty());
         Form {
             id: form.attr("id").map(str::to_owned),
-            action: action
-                .and_then(|action| self.url.join(action).ok())
-                .unwrap_or_else(|| self.url.clone()),
+            action: action.and_then(|action| self.url.join(action).ok()).unwrap_or_else(|| self.url.clone()),
             method: form.attr("method").unwrap_or("get").to_ascii_uppercase(),
-            fields: form
-                .select(&selector("input[name], textarea[name], select[name]"))
-                .filter_map(field)
-                .collect(),
-            buttons: form
-                .select(&selector("button, input[type=submit]"))
-                .filter_map(button)
-                .collect(),
+            fields: form.select(&selector("input[name], textarea[name], select[name]")).filter_map(field).collect(),
+            buttons: form.select(&selector("button, input[type=submit]")).filter_map(button).collect(),
         }
     }
 }
@@ -148,12 +117,8 @@ impl Form {
 
     /// Chooses the button to be pressed, whose name and value are then sent as well.
     pub fn press(mut self, text: &str) -> Self {
-        let button = self
-            .buttons
-            .iter()
-            .find(|button| button.text.contains(text));
-        let button =
-            button.unwrap_or_else(|| panic!("the form has no button {text:?}: {:?}", self.buttons));
+        let button = self.buttons.iter().find(|button| button.text.contains(text));
+        let button = button.unwrap_or_else(|| panic!("the form has no button {text:?}: {:?}", self.buttons));
         if let Some(name) = &button.name {
             self.fields.push((name.clone(), button.value.clone()));
         }
@@ -161,29 +126,18 @@ impl Form {
     }
 
     pub fn value(&self, name: &str) -> Option<&str> {
-        self.fields
-            .iter()
-            .find(|(each, _)| each == name)
-            .map(|(_, value)| value.as_str())
+        self.fields.iter().find(|(each, _)| each == name).map(|(_, value)| value.as_str())
     }
 
     pub(super) fn encoded(&self) -> String {
-        form_urlencoded::Serializer::new(String::new())
-            .extend_pairs(&self.fields)
-            .finish()
+        form_urlencoded::Serializer::new(String::new()).extend_pairs(&self.fields).finish()
     }
 }
 
 fn field(control: ElementRef<'_>) -> Option<(String, String)> {
-    let name = control
-        .attr("name")
-        .filter(|name| !name.is_empty())?
-        .to_owned();
+    let name = control.attr("name").filter(|name| !name.is_empty())?.to_owned();
     let is_off = control.attr("checked").is_none();
-    let value = match (
-        control.value().name(),
-        control.attr("type").unwrap_or("text"),
-    ) {
+    let value = match (control.value().name(), control.attr("type").unwrap_or("text")) {
         ("input", "submit" | "button" | "image" | "reset" | "file") => return None,
         ("input", "checkbox" | "radio") if is_off => return None,
         ("input", "checkbox" | "radio") => control.attr("value").unwrap_or("on").to_owned(),
@@ -195,35 +149,19 @@ fn field(control: ElementRef<'_>) -> Option<(String, String)> {
 }
 
 fn chosen_option(select: ElementRef<'_>) -> String {
-    let chosen = select
-        .select(&selector("option[selected]"))
-        .next()
-        .or_else(|| select.select(&selector("option")).next());
-    let value = |option: ElementRef<'_>| {
-        option
-            .attr("value")
-            .map_or_else(|| text_of(option), str::to_owned)
-    };
+    let chosen =
+        select.select(&selector("option[selected]")).next().or_else(|| select.select(&selector("option")).next());
+    let value = |option: ElementRef<'_>| option.attr("value").map_or_else(|| text_of(option), str::to_owned);
     chosen.map(value).unwrap_or_default()
 }
 
 fn button(control: ElementRef<'_>) -> Option<Button> {
-    if control.value().name() == "button"
-        && matches!(control.attr("type"), Some("button" | "reset"))
-    {
+    if control.value().name() == "button" && matches!(control.attr("type"), Some("button" | "reset")) {
         return None;
     }
     let value = control.attr("value").unwrap_or_default().to_owned();
-    let text = if control.value().name() == "input" {
-        value.clone()
-    } else {
-        text_of(control)
-    };
-    Some(Button {
-        text,
-        name: control.attr("name").map(str::to_owned),
-        value,
-    })
+    let text = if control.value().name() == "input" { value.clone() } else { text_of(control) };
+    Some(Button { text, name: control.attr("name").map(str::to_owned), value })
 }
 
 fn text_of(element: ElementRef<'_>) -> String {
@@ -257,10 +195,7 @@ mod tests {
             <input name="" value="unnamed"><button name="b" value="pressed">Go</button></form>"#,
         );
         let form = page.form();
-        assert_eq!(
-            (form.action.as_str(), form.method.as_str()),
-            ("http://localhost/send", "POST")
-        );
+        assert_eq!((form.action.as_str(), form.method.as_str()), ("http://localhost/send", "POST"));
         assert_eq!(form.set("a", "&").encoded(), "a=%26&on=on&r=y&s=2&t=text");
         assert_eq!(page.form().press("Go").value("b"), Some("pressed"));
     }
@@ -268,10 +203,7 @@ mod tests {
     #[test]
     fn form_without_action_goes_to_its_own_page_by_get() {
         let form = page("<form><input name=q value=1></form>").form();
-        assert_eq!(
-            (form.action.as_str(), form.method.as_str()),
-            ("http://localhost/dir/page?x=1", "GET")
-        );
+        assert_eq!((form.action.as_str(), form.method.as_str()), ("http://localhost/dir/page?x=1", "GET"));
     }
 
     #[test]

@@ -18,18 +18,12 @@ impl Site {
             Some(address) => address.to_string(),
             None => String::new(),
         };
-        Self {
-            scheme: url.scheme().to_owned(),
-            host,
-        }
+        Self { scheme: url.scheme().to_owned(), host }
     }
 }
 
 fn last_two_labels(domain: &str) -> &str {
-    domain
-        .rmatch_indices('.')
-        .nth(1)
-        .map_or(domain, |(dot, _)| &domain[dot + 1..])
+    domain.rmatch_indices('.').nth(1).map_or(domain, |(dot, _)| &domain[dot + 1..])
 }
 
 pub(super) fn same_site(one: &Url, other: &Url) -> bool {
@@ -74,14 +68,8 @@ mod tests {
 
     #[test]
     fn ports_do_not_separate_sites() {
-        assert_eq!(
-            site("http://localhost:8080/a"),
-            site("http://localhost:9090/b")
-        );
-        assert_eq!(
-            site("https://a.example.com"),
-            site("https://b.c.example.com:8443")
-        );
+        assert_eq!(site("http://localhost:8080/a"), site("http://localhost:9090/b"));
+        assert_eq!(site("https://a.example.com"), site("https://b.c.example.com:8443"));
     }
 
     #[test]

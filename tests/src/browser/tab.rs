@@ -32,35 +32,20 @@ impl Fetch {
     }
 
     pub fn post(url: &str, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
-        let body = RequestBody {
-            content_type: content_type.to_owned(),
-            bytes: body.into(),
-        };
-        Self {
-            body: Some(body),
-            ..Self::new("POST", url, Kind::Fetch)
-        }
+        let body = RequestBody { content_type: content_type.to_owned(), bytes: body.into() };
+        Self { body: Some(body), ..Self::new("POST", url, Kind::Fetch) }
     }
 
     pub fn image(url: &str) -> Self {
-        Self {
-            credentials: Credentials::Include,
-            ..Self::new("GET", url, Kind::Image)
-        }
+        Self { credentials: Credentials::Include, ..Self::new("GET", url, Kind::Image) }
     }
 
     pub fn prefetch(url: &str) -> Self {
-        Self {
-            credentials: Credentials::Include,
-            ..Self::new("GET", url, Kind::Prefetch)
-        }
+        Self { credentials: Credentials::Include, ..Self::new("GET", url, Kind::Prefetch) }
     }
 
     pub fn frame(url: &str) -> Self {
-        Self {
-            credentials: Credentials::Include,
-            ..Self::new("GET", url, Kind::Frame)
-        }
+        Self { credentials: Credentials::Include, ..Self::new("GET", url, Kind::Frame) }
     }
 
     pub fn method(mut self, method: &str) -> Self {
@@ -102,9 +87,7 @@ impl Tab {
 
     /// Types an address.
     pub async fn visit(&mut self, url: &str) -> &Page {
-        let url = url
-            .parse()
-            .unwrap_or_else(|error| panic!("{url:?}: {error}"));
+        let url = url.parse().unwrap_or_else(|error| panic!("{url:?}: {error}"));
         self.go(url, None).await
     }
 
@@ -116,11 +99,7 @@ impl Tab {
 
     /// Goes to `url` as a link on the present page would.
     pub async fn follow(&mut self, url: &str) -> &Page {
-        let url = self
-            .page()
-            .url
-            .join(url)
-            .unwrap_or_else(|error| panic!("{url:?}: {error}"));
+        let url = self.page().url.join(url).unwrap_or_else(|error| panic!("{url:?}: {error}"));
         self.go(url, self.initiator()).await
     }
 
@@ -145,11 +124,7 @@ impl Tab {
 
     /// A background request of the present page; the page stays.
     pub async fn fetch(&self, fetch: Fetch) -> Page {
-        let url = self
-            .page()
-            .url
-            .join(&fetch.url)
-            .unwrap_or_else(|error| panic!("{:?}: {error}", fetch.url));
+        let url = self.page().url.join(&fetch.url).unwrap_or_else(|error| panic!("{:?}: {error}", fetch.url));
         let mut load = Load::new(fetch.kind, &fetch.method, url, self.initiator());
         load.body = fetch.body;
         load.credentials = fetch.credentials;
@@ -162,20 +137,11 @@ impl Tab {
         &self,
         url: &str,
     ) -> Result<WebSocketStream<TcpStream>, tokio_tungstenite::tungstenite::Error> {
-        let mut url = self
-            .page()
-            .url
-            .join(url)
-            .unwrap_or_else(|error| panic!("{url:?}: {error}"));
+        let mut url = self.page().url.join(url).unwrap_or_else(|error| panic!("{url:?}: {error}"));
         let load = Load::new(Kind::WebSocket, "GET", url.clone(), self.initiator());
         let (cookies, address) = {
             let state = self.browser.state();
-            (
-                state
-                    .jar
-                    .for_request(&url, load.same_site_context(), state.now()),
-                state.address_of(&url),
-            )
+            (state.jar.for_request(&url, load.same_site_context(), state.now()), state.address_of(&url))
         };
         let authority = authority(&url);
         url.set_scheme("ws").expect("http becomes ws");
@@ -184,9 +150,7 @@ impl Tab {
         headers.push(("Cookie".to_owned(), cookie_header(&cookies)));
         for (name, value) in headers.iter().filter(|(_, value)| !value.is_empty()) {
             let name: http::HeaderName = name.parse().expect("a header name");
-            request
-                .headers_mut()
-                .insert(name, value.parse().expect("a header value"));
+            request.headers_mut().insert(name, value.parse().expect("a header value"));
         }
         let stream = match address {
             Some(address) => TcpStream::connect(address).await?,
@@ -196,12 +160,7 @@ impl Tab {
     }
 
     async fn send_form(&mut self, form: Form, user_activated: bool) -> &Page {
-        let mut load = Load::new(
-            Kind::Document,
-            &form.method,
-            form.action.clone(),
-            self.initiator(),
-        );
+        let mut load = Load::new(Kind::Document, &form.method, form.action.clone(), self.initiator());
         load.user_activated = user_activated;
         load.form_action = Some(FormAction::of(&self.page().url, &self.page().headers));
         if form.method == "POST" {
@@ -229,9 +188,6 @@ impl Tab {
 
     fn initiator(&self) -> Option<Initiator> {
         let page = self.page();
-        Some(Initiator {
-            url: page.url.clone(),
-            referrer_policy: referrer_policy(page),
-        })
+        Some(Initiator { url: page.url.clone(), referrer_policy: referrer_policy(page) })
     }
 }

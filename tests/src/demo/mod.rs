@@ -25,10 +25,7 @@ const USUAL_PORT: u16 = 8080;
 
 /// Shows samlgate in front of an application, with a pretend JumpCloud to sign in at.
 #[derive(Parser)]
-#[command(
-    name = "demo",
-    after_help = "`demo samlgate ...` runs samlgate itself, with its own arguments."
-)]
+#[command(name = "demo", after_help = "`demo samlgate ...` runs samlgate itself, with its own arguments.")]
 struct Arguments {
     /// Port of the gateway on localhost [default: 8080, or a free one if that is taken]
     #[arg(long)]
@@ -85,10 +82,7 @@ async fn run(arguments: &Arguments) -> Result<(), String> {
         () = stop.next() => None,
     };
     match status {
-        Some(status) => Err(format!(
-            "samlgate ended ({status}); its log:\n{}",
-            demo.gateway.log().join("\n")
-        )),
+        Some(status) => Err(format!("samlgate ended ({status}); its log:\n{}", demo.gateway.log().join("\n"))),
         None => {
             teller.stopping();
             demo.gateway.stop().await;
@@ -106,29 +100,17 @@ struct Demo {
 
 impl Demo {
     async fn start(port: u16) -> Result<Self, String> {
-        let program = std::env::current_exe()
-            .map_err(|error| format!("cannot find its own executable: {error}"))?;
-        let key =
-            tokio::task::spawn_blocking(|| SigningKey::generate(KeyKind::Rsa4096, "samlgate demo"));
-        let key = key
-            .await
-            .map_err(|error| format!("cannot make a key: {error}"))?;
+        let program = std::env::current_exe().map_err(|error| format!("cannot find its own executable: {error}"))?;
+        let key = tokio::task::spawn_blocking(|| SigningKey::generate(KeyKind::Rsa4096, "samlgate demo"));
+        let key = key.await.map_err(|error| format!("cannot make a key: {error}"))?;
         let builder = GatewayBuilder::on_port(Program::demo(program), port);
 
-        let mut settings =
-            IdpSettings::new(IDP_ENTITY_ID, &builder.sp_entity_id(), &builder.acs_url());
+        let mut settings = IdpSettings::new(IDP_ENTITY_ID, &builder.sp_entity_id(), &builder.acs_url());
         // JumpCloud signs the assertion alone by default; the administrator has to choose both, as here.
         settings.sign = Sign::Both;
-        let idp = Idp::start(IdpOptions {
-            key: Arc::new(key),
-            ..IdpOptions::new(settings)
-        })
-        .await;
-        let application = Upstream::start_application(Application {
-            gateway_origin: builder.public_url(),
-            links: links(),
-        })
-        .await;
+        let idp = Idp::start(IdpOptions { key: Arc::new(key), ..IdpOptions::new(settings) }).await;
+        let application =
+            Upstream::start_application(Application { gateway_origin: builder.public_url(), links: links() }).await;
         let gateway = builder
             .trust(&idp)
             .protect(&application)
@@ -137,11 +119,7 @@ impl Demo {
             .try_start()
             .await
             .map_err(|failure| failure.to_string())?;
-        Ok(Self {
-            gateway,
-            idp,
-            _application: application,
-        })
+        Ok(Self { gateway, idp, _application: application })
     }
 }
 
@@ -154,14 +132,11 @@ fn links() -> Vec<(String, String)> {
         ("Who am I", "/saml/userinfo"),
         ("Sign out", "/saml/logout"),
     ];
-    links
-        .map(|(text, address)| (text.to_owned(), address.to_owned()))
-        .to_vec()
+    links.map(|(text, address)| (text.to_owned(), address.to_owned())).to_vec()
 }
 
 fn colour(arguments: &Arguments) -> Colour {
-    let unwanted =
-        arguments.no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let unwanted = arguments.no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     match !unwanted && std::io::stdout().is_terminal() {
         true => Colour::Ansi,
         false => Colour::None,
@@ -172,9 +147,7 @@ fn colour(arguments: &Arguments) -> Colour {
 fn choose_port(asked: Option<u16>) -> Result<u16, String> {
     match asked {
         Some(port) if is_free(port) => Ok(port),
-        Some(port) => Err(format!(
-            "port {port} is taken: name another with --port, or none"
-        )),
+        Some(port) => Err(format!("port {port} is taken: name another with --port, or none")),
         None if is_free(USUAL_PORT) => Ok(USUAL_PORT),
         None => Ok(free_port()),
     }
@@ -203,8 +176,7 @@ struct StopSignals {
 
 impl StopSignals {
     fn listen() -> Result<Self, String> {
-        let listen =
-            |kind| signal(kind).map_err(|error| format!("cannot listen for signals: {error}"));
+        let listen = |kind| signal(kind).map_err(|error| format!("cannot listen for signals: {error}"));
         Ok(Self {
             interrupt: listen(SignalKind::interrupt())?,
             terminate: listen(SignalKind::terminate())?,

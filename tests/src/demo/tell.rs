@@ -37,37 +37,21 @@ impl Teller {
     pub(super) fn welcome(&self, demo: &Demo) {
         let application = demo.gateway.url("/");
         print("");
-        print(&format!(
-            "  {}  {}",
-            self.styled(Style::Heading, "Open"),
-            self.styled(Style::Address, &application)
-        ));
+        print(&format!("  {}  {}", self.styled(Style::Heading, "Open"), self.styled(Style::Address, &application)));
         print("");
         self.people(&User::demo_users());
         self.things_to_try(demo);
         print(&format!("  {}", self.styled(Style::Heading, "Behind it")));
-        print(&format!(
-            "  pretend JumpCloud  {}",
-            self.styled(Style::Address, demo.idp.origin())
-        ));
+        print(&format!("  pretend JumpCloud  {}", self.styled(Style::Address, demo.idp.origin())));
         let metrics = format!("http://{}/metrics", demo.gateway.admin_address());
-        print(&format!(
-            "  metrics            {}",
-            self.styled(Style::Address, &metrics)
-        ));
-        print(&format!(
-            "  settings           {}",
-            demo.gateway.config_file().display()
-        ));
+        print(&format!("  metrics            {}", self.styled(Style::Address, &metrics)));
+        print(&format!("  settings           {}", demo.gateway.config_file().display()));
         print("");
         print(&self.styled(Style::Soft, "  Ctrl-C ends everything."));
     }
 
     fn people(&self, users: &[User]) {
-        print(&format!(
-            "  {}",
-            self.styled(Style::Heading, "Who can sign in at the pretend JumpCloud")
-        ));
+        print(&format!("  {}", self.styled(Style::Heading, "Who can sign in at the pretend JumpCloud")));
         for user in users {
             let groups = user.groups.join(", ");
             print(&format!(
@@ -84,19 +68,10 @@ impl Teller {
         print(&format!("  {}", self.styled(Style::Heading, "What to try")));
         let admin = demo.gateway.url("/admin");
         let things = [
-            (
-                "a deep link: after sign-in you are where you wanted to go",
-                demo.gateway.url("/reports/2026?page=2"),
-            ),
+            ("a deep link: after sign-in you are where you wanted to go", demo.gateway.url("/reports/2026?page=2")),
             ("as ben: only the group admins may open this", admin),
-            (
-                "nobody needs to sign in here, and no identity arrives",
-                demo.gateway.url("/public"),
-            ),
-            (
-                "a programming interface answers 401 in JSON, never a redirect",
-                demo.gateway.url("/api/orders"),
-            ),
+            ("nobody needs to sign in here, and no identity arrives", demo.gateway.url("/public")),
+            ("a programming interface answers 401 in JSON, never a redirect", demo.gateway.url("/api/orders")),
             (
                 "set Sign to \"Assertion\" as JumpCloud has it, sign out, sign in: refused",
                 format!("{}/admin", demo.idp.origin()),

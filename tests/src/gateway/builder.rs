@@ -46,14 +46,7 @@ impl GatewayBuilder {
                 { "path_prefix": "/", "access": "signed_in", "upstream": "app", "identity_jwt": true },
             ],
         });
-        Self {
-            program,
-            listen,
-            admin_listen,
-            settings,
-            files: Vec::new(),
-            environment: Vec::new(),
-        }
+        Self { program, listen, admin_listen, settings, files: Vec::new(), environment: Vec::new() }
     }
 
     pub fn listen(&self) -> SocketAddr {
@@ -65,10 +58,7 @@ impl GatewayBuilder {
     }
 
     pub fn public_url(&self) -> String {
-        self.settings["public_url"]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned()
+        self.settings["public_url"].as_str().unwrap_or_default().to_owned()
     }
 
     pub fn acs_url(&self) -> String {
@@ -95,19 +85,14 @@ impl GatewayBuilder {
 
     /// The upstream `app`, to which the default routes lead.
     pub fn protect(self, upstream: &Upstream) -> Self {
-        self.set(
-            "upstreams.app.servers",
-            json!([upstream.address().to_string()]),
-        )
+        self.set("upstreams.app.servers", json!([upstream.address().to_string()]))
     }
 
     /// Sets a key of the settings file: names and list indexes with dots between, such as `identity_providers.0.sign`.
     pub fn set(mut self, path: &str, value: Value) -> Self {
         let (parent, key) = self.place(path);
         match parent {
-            Value::Array(items) => {
-                items[key.parse::<usize>().expect("a list is indexed by numbers")] = value
-            }
+            Value::Array(items) => items[key.parse::<usize>().expect("a list is indexed by numbers")] = value,
             other => other[key] = value,
         }
         self
@@ -115,10 +100,7 @@ impl GatewayBuilder {
 
     pub fn unset(mut self, path: &str) -> Self {
         let (parent, key) = self.place(path);
-        parent
-            .as_object_mut()
-            .expect("only keys of mappings are unset")
-            .remove(&key);
+        parent.as_object_mut().expect("only keys of mappings are unset").remove(&key);
         self
     }
 
@@ -128,9 +110,7 @@ impl GatewayBuilder {
         let mut place = &mut self.settings;
         for part in parents.split('.').filter(|part| !part.is_empty()) {
             place = match place {
-                Value::Array(items) => {
-                    &mut items[part.parse::<usize>().expect("a list is indexed by numbers")]
-                }
+                Value::Array(items) => &mut items[part.parse::<usize>().expect("a list is indexed by numbers")],
                 other => &mut other[part],
             };
         }
@@ -150,17 +130,12 @@ impl GatewayBuilder {
 
     /// Starts samlgate and waits until it is ready.
     pub async fn start(self) -> Gateway {
-        self.try_start()
-            .await
-            .unwrap_or_else(|failure| panic!("{failure}"))
+        self.try_start().await.unwrap_or_else(|failure| panic!("{failure}"))
     }
 
     /// As [`GatewayBuilder::start`], where samlgate may refuse its settings.
     pub async fn try_start(self) -> Result<Gateway, StartFailure> {
-        let folder = tempfile::Builder::new()
-            .prefix("samlgate-")
-            .tempdir()
-            .expect("a temporary folder can be made");
+        let folder = tempfile::Builder::new().prefix("samlgate-").tempdir().expect("a temporary folder can be made");
         let config = self.write_files(folder.path());
         let arguments: [&OsStr; 3] = ["run".as_ref(), "--config".as_ref(), config.as_os_str()];
         let mut child = self
@@ -171,16 +146,10 @@ impl GatewayBuilder {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .unwrap_or_else(|error| {
-                panic!("{} cannot be started: {error}", self.program.path.display())
-            });
+            .unwrap_or_else(|error| panic!("{} cannot be started: {error}", self.program.path.display()));
         let output = Arc::new(Output::default());
-        output
-            .clone()
-            .read(child.stdout.take().expect("stdout is piped"));
-        output
-            .clone()
-            .read(child.stderr.take().expect("stderr is piped"));
+        output.clone().read(child.stdout.take().expect("stdout is piped"));
+        output.clone().read(child.stderr.take().expect("stderr is piped"));
         let mut gateway = Gateway {
             public_url: self.public_url(),
             listen: self.listen,
@@ -188,10 +157,7 @@ impl GatewayBuilder {
             config,
             child,
             output,
-            client: reqwest::Client::builder()
-                .no_proxy()
-                .build()
-                .expect("a client without TLS can be made"),
+            client: reqwest::Client::builder().no_proxy().build().expect("a client without TLS can be made"),
             _folder: folder,
         };
         gateway.becomes_ready().await.map(|()| gateway)
@@ -203,8 +169,7 @@ impl GatewayBuilder {
         let text = serde_json::to_string_pretty(&self.settings).expect("settings are JSON");
         std::fs::write(&config, text).expect("the settings can be written");
         for (name, content) in &self.files {
-            std::fs::write(folder.join(name), content)
-                .expect("a file beside the settings can be written");
+            std::fs::write(folder.join(name), content).expect("a file beside the settings can be written");
         }
         config
     }
@@ -214,17 +179,9 @@ impl GatewayBuilder {
 pub fn free_port() -> u16 {
     static GIVEN: LazyLock<Mutex<HashSet<u16>>> = LazyLock::new(Mutex::default);
     loop {
-        let listener =
-            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a loopback port is free");
-        let port = listener
-            .local_addr()
-            .expect("the listener has an address")
-            .port();
-        if GIVEN
-            .lock()
-            .expect("no holder of the lock panics")
-            .insert(port)
-        {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a loopback port is free");
+        let port = listener.local_addr().expect("the listener has an address").port();
+        if GIVEN.lock().expect("no holder of the lock panics").insert(port) {
             return port;
         }
     }
@@ -242,10 +199,7 @@ mod tests {
             .set("session.max_age", json!("1h"))
             .set("routes.0.access", json!("signed_in"))
             .unset("routes.1.identity_jwt");
-        assert_eq!(
-            builder.settings["identity_providers"],
-            json!([{ "id": "a", "sign": "any" }])
-        );
+        assert_eq!(builder.settings["identity_providers"], json!([{ "id": "a", "sign": "any" }]));
         assert_eq!(builder.settings["session"], json!({ "max_age": "1h" }));
         assert_eq!(builder.settings["routes"][0]["access"], "signed_in");
         assert!(builder.settings["routes"][1].get("identity_jwt").is_none());

@@ -38,10 +38,7 @@ pub struct Program {
 
 impl Program {
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self {
-            path: path.into(),
-            arguments: Vec::new(),
-        }
+        Self { path: path.into(), arguments: Vec::new() }
     }
 
     /// The binary `demo`, which holds samlgate too: tests name it by `env!("CARGO_BIN_EXE_demo")`.
@@ -57,14 +54,8 @@ impl Program {
     /// A command of samlgate, such as `check`, with its arguments.
     pub fn command<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {
         let mut command = Command::new(&self.path);
-        command
-            .args(&self.arguments)
-            .args(arguments)
-            .stdin(Stdio::null())
-            .kill_on_drop(true);
-        for (name, _) in
-            std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("SAMLGATE_"))
-        {
+        command.args(&self.arguments).args(arguments).stdin(Stdio::null()).kill_on_drop(true);
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("SAMLGATE_")) {
             command.env_remove(name);
         }
         command
@@ -118,9 +109,7 @@ impl Gateway {
 
     /// `localhost:<port>`: what Host must say.
     pub fn authority(&self) -> &str {
-        self.public_url
-            .split_once("://")
-            .map_or("", |(_, authority)| authority)
+        self.public_url.split_once("://").map_or("", |(_, authority)| authority)
     }
 
     pub fn url(&self, path: &str) -> String {
@@ -142,11 +131,7 @@ impl Gateway {
 
     /// The lines that are JSON objects.
     pub fn log_events(&self) -> Vec<Value> {
-        self.log()
-            .iter()
-            .filter_map(|line| serde_json::from_str(line).ok())
-            .filter(Value::is_object)
-            .collect()
+        self.log().iter().filter_map(|line| serde_json::from_str(line).ok()).filter(Value::is_object).collect()
     }
 
     /// Waits for a line that contains `text`, and returns it.
@@ -161,27 +146,14 @@ impl Gateway {
             }
         };
         let found = timeout(PATIENCE, waiting).await;
-        found.unwrap_or_else(|_| {
-            panic!(
-                "no line with {text:?} in the log:\n{}",
-                self.log().join("\n")
-            )
-        })
+        found.unwrap_or_else(|_| panic!("no line with {text:?} in the log:\n{}", self.log().join("\n")))
     }
 
     /// Status and body of an endpoint of the admin listener.
     pub async fn admin_get(&self, path: &str) -> (u16, String) {
-        let response = self
-            .client
-            .get(format!("http://{}{path}", self.admin_listen))
-            .send()
-            .await;
-        let response =
-            response.unwrap_or_else(|error| panic!("{path} on the admin listener: {error:?}"));
-        (
-            response.status().as_u16(),
-            response.text().await.unwrap_or_default(),
-        )
+        let response = self.client.get(format!("http://{}{path}", self.admin_listen)).send().await;
+        let response = response.unwrap_or_else(|error| panic!("{path} on the admin listener: {error:?}"));
+        (response.status().as_u16(), response.text().await.unwrap_or_default())
     }
 
     pub async fn metrics(&self) -> String {
@@ -207,10 +179,7 @@ impl Gateway {
 
     /// Waits for the end of the process, however long it takes.
     pub async fn wait(&mut self) -> ExitStatus {
-        self.child
-            .wait()
-            .await
-            .expect("an own child can be waited for")
+        self.child.wait().await.expect("an own child can be waited for")
     }
 
     /// Waits for the end of a process that should end now.
@@ -231,12 +200,7 @@ impl Gateway {
         let url = format!("http://{}/readyz", self.admin_listen);
         let client = self.client.clone();
         let ready = async {
-            while !client
-                .get(&url)
-                .send()
-                .await
-                .is_ok_and(|response| response.status().is_success())
-            {
+            while !client.get(&url).send().await.is_ok_and(|response| response.status().is_success()) {
                 tokio::time::sleep(READINESS_POLL).await;
             }
         };
@@ -250,20 +214,13 @@ impl Gateway {
         if status.is_some() {
             self.output.closed().await;
         }
-        Err(StartFailure {
-            status,
-            output: self.log().join("\n"),
-        })
+        Err(StartFailure { status, output: self.log().join("\n") })
     }
 }
 
 /// Prometheus text format: `name{label="value",...} number`.
 fn sum_of_samples(text: &str, name: &str, labels: &[(&str, &str)]) -> f64 {
-    let has_all = |sample: &str| {
-        labels
-            .iter()
-            .all(|(label, value)| sample.contains(&format!("{label}=\"{value}\"")))
-    };
+    let has_all = |sample: &str| labels.iter().all(|(label, value)| sample.contains(&format!("{label}=\"{value}\"")));
     text.lines()
         .filter_map(|line| line.rsplit_once(' '))
         .filter(|(sample, _)| sample.split('{').next() == Some(name) && has_all(sample))

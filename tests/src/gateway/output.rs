@@ -16,20 +16,13 @@ pub(super) struct Output {
 
 impl Default for Output {
     fn default() -> Self {
-        Self {
-            lines: Mutex::default(),
-            count: watch::Sender::new(0),
-            open_streams: watch::Sender::new(0),
-        }
+        Self { lines: Mutex::default(), count: watch::Sender::new(0), open_streams: watch::Sender::new(0) }
     }
 }
 
 impl Output {
     pub(super) fn lines(&self) -> Vec<String> {
-        self.lines
-            .lock()
-            .expect("no holder of the lock panics")
-            .clone()
+        self.lines.lock().expect("no holder of the lock panics").clone()
     }
 
     pub(super) fn read(self: Arc<Self>, stream: impl AsyncRead + Unpin + Send + 'static) {
@@ -37,10 +30,7 @@ impl Output {
         tokio::spawn(async move {
             let mut lines = BufReader::new(stream).lines();
             while let Ok(Some(line)) = lines.next_line().await {
-                self.lines
-                    .lock()
-                    .expect("no holder of the lock panics")
-                    .push(line);
+                self.lines.lock().expect("no holder of the lock panics").push(line);
                 self.count.send_modify(|count| *count += 1);
             }
             self.open_streams.send_modify(|open| *open -= 1);
@@ -63,25 +53,14 @@ pub struct LogFollower {
 
 impl LogFollower {
     pub(super) fn new(output: Arc<Output>) -> Self {
-        Self {
-            count: output.count.subscribe(),
-            output,
-            read: 0,
-        }
+        Self { count: output.count.subscribe(), output, read: 0 }
     }
 
     /// The next line, which may be long in coming.
     pub async fn next(&mut self) -> String {
         let read = self.read;
-        self.count
-            .wait_for(|&count| count > read)
-            .await
-            .expect("the follower keeps the output alive");
+        self.count.wait_for(|&count| count > read).await.expect("the follower keeps the output alive");
         self.read += 1;
-        self.output
-            .lines
-            .lock()
-            .expect("no holder of the lock panics")[read]
-            .clone()
+        self.output.lines.lock().expect("no holder of the lock panics")[read].clone()
     }
 }

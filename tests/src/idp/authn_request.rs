@@ -29,32 +29,19 @@ pub struct AuthnRequest {
 }
 
 impl AuthnRequest {
-    pub(super) fn read(
-        binding: Binding,
-        message: &str,
-        relay_state: Option<String>,
-    ) -> Result<Self, String> {
-        let bytes = STANDARD
-            .decode(message)
-            .map_err(|error| format!("SAMLRequest is not base64: {error}"))?;
+    pub(super) fn read(binding: Binding, message: &str, relay_state: Option<String>) -> Result<Self, String> {
+        let bytes = STANDARD.decode(message).map_err(|error| format!("SAMLRequest is not base64: {error}"))?;
         let xml = match binding {
-            Binding::Post => String::from_utf8(bytes)
-                .map_err(|error| format!("SAMLRequest is not UTF-8: {error}"))?,
+            Binding::Post => String::from_utf8(bytes).map_err(|error| format!("SAMLRequest is not UTF-8: {error}"))?,
             Binding::Redirect => inflate(&bytes)?,
         };
-        let document = roxmltree::Document::parse(&xml)
-            .map_err(|error| format!("SAMLRequest is not XML: {error}"))?;
+        let document = roxmltree::Document::parse(&xml).map_err(|error| format!("SAMLRequest is not XML: {error}"))?;
         let root = document.root_element();
         if !root.has_tag_name((SAMLP, "AuthnRequest")) {
-            return Err(format!(
-                "SAMLRequest holds a {}, not an AuthnRequest",
-                root.tag_name().name()
-            ));
+            return Err(format!("SAMLRequest holds a {}, not an AuthnRequest", root.tag_name().name()));
         }
         let attribute = |name| root.attribute(name).map(str::to_owned);
-        let issuer = root
-            .children()
-            .find(|child| child.has_tag_name((SAML, "Issuer")));
+        let issuer = root.children().find(|child| child.has_tag_name((SAML, "Issuer")));
         Ok(Self {
             binding,
             id: attribute("ID").ok_or("the AuthnRequest has no ID")?,
@@ -71,13 +58,9 @@ impl AuthnRequest {
 fn inflate(bytes: &[u8]) -> Result<String, String> {
     let mut xml = String::new();
     let mut inflated = flate2::read::DeflateDecoder::new(bytes).take(MAX_INFLATED + 1);
-    inflated
-        .read_to_string(&mut xml)
-        .map_err(|error| format!("SAMLRequest cannot be inflated: {error}"))?;
+    inflated.read_to_string(&mut xml).map_err(|error| format!("SAMLRequest cannot be inflated: {error}"))?;
     match xml.len() as u64 > MAX_INFLATED {
-        true => Err(format!(
-            "SAMLRequest inflates to more than {MAX_INFLATED} bytes"
-        )),
+        true => Err(format!("SAMLRequest inflates to more than {MAX_INFLATED} bytes")),
         false => Ok(xml),
     }
 }
@@ -88,8 +71,7 @@ mod tests {
     use std::io::Write as _;
 
     fn deflated(xml: &str) -> String {
-        let mut encoder =
-            flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::best());
+        let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::best());
         encoder.write_all(xml.as_bytes()).unwrap();
         STANDARD.encode(encoder.finish().unwrap())
     }
@@ -98,10 +80,7 @@ mod tests {
 
     #[test]
     fn reads_the_same_request_by_redirect_and_by_post() {
-        for (binding, message) in [
-            (Binding::Redirect, deflated(REQUEST)),
-            (Binding::Post, STANDARD.encode(REQUEST)),
-        ] {
+        for (binding, message) in [(Binding::Redirect, deflated(REQUEST)), (Binding::Post, STANDARD.encode(REQUEST))] {
             let request = AuthnRequest::read(binding, &message, Some("r".to_owned())).unwrap();
             assert_eq!(request.id, "_1");
             assert_eq!(request.issuer.as_deref(), Some("sp & co"));
@@ -118,13 +97,8 @@ mod tests {
 
     #[test]
     fn refuses_another_message() {
-        let message = STANDARD.encode(
-            r#"<samlp:LogoutRequest xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol" ID="_1"/>"#,
-        );
-        assert!(
-            AuthnRequest::read(Binding::Post, &message, None)
-                .unwrap_err()
-                .contains("LogoutRequest")
-        );
+        let message =
+            STANDARD.encode(r#"<samlp:LogoutRequest xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol" ID="_1"/>"#);
+        assert!(AuthnRequest::read(Binding::Post, &message, None).unwrap_err().contains("LogoutRequest"));
     }
 }

@@ -57,9 +57,7 @@ pub struct Idp {
 
 impl Idp {
     pub async fn start(options: IdpOptions) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", options.port))
-            .await
-            .expect("the IdP's port is free");
+        let listener = TcpListener::bind(("127.0.0.1", options.port)).await.expect("the IdP's port is free");
         let address = listener.local_addr().expect("the listener has an address");
         let shared = Arc::new(Shared::new(format!("http://{address}"), options));
         let router = server::router(shared.clone());
@@ -68,11 +66,7 @@ impl Idp {
                 panic!("the IdP's server ended: {error}");
             }
         });
-        Self {
-            address,
-            shared,
-            server,
-        }
+        Self { address, shared, server }
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -114,32 +108,20 @@ impl Idp {
     }
 
     pub fn user(&self, username: &str) -> User {
-        self.shared
-            .user_named(username)
-            .unwrap_or_else(|| panic!("the IdP has no user {username}"))
-            .clone()
+        self.shared.user_named(username).unwrap_or_else(|| panic!("the IdP has no user {username}")).clone()
     }
 
     /// Fills in the login form that `tab` shows. What comes then is the page that posts the response, if
     /// something asked for one: [`Tab::auto_submit`] sends it.
     pub async fn sign_in<'t>(&self, tab: &'t mut Tab, username: &str) -> &'t Page {
         let password = self.user(username).password;
-        let form = tab
-            .page()
-            .form()
-            .set("username", username)
-            .set("password", &password);
+        let form = tab.page().form().set("username", username).set("password", &password);
         tab.submit(form).await
     }
 
     /// What the IdP would answer now for that user, to be changed and issued by a test.
     pub fn response_spec(&self, username: &str, request_id: Option<&str>) -> ResponseSpec {
-        respond::response_for(
-            &self.settings(),
-            &self.user(username),
-            request_id,
-            OffsetDateTime::now_utc(),
-        )
+        respond::response_for(&self.settings(), &self.user(username), request_id, OffsetDateTime::now_utc())
     }
 }
 

@@ -26,11 +26,7 @@ struct NotAuthorized<'a> {
 }
 
 pub(super) fn not_authorized(email: &str, application: &str) -> Response {
-    (
-        StatusCode::FORBIDDEN,
-        html(&NotAuthorized { email, application }),
-    )
-        .into_response()
+    (StatusCode::FORBIDDEN, html(&NotAuthorized { email, application })).into_response()
 }
 
 #[derive(Template)]
@@ -41,17 +37,8 @@ struct PostResponse<'a> {
     relay_state: Option<&'a str>,
 }
 
-pub(super) fn post_response(
-    acs_url: &str,
-    saml_response: &str,
-    relay_state: Option<&str>,
-) -> Response {
-    html(&PostResponse {
-        acs_url,
-        saml_response,
-        relay_state,
-    })
-    .into_response()
+pub(super) fn post_response(acs_url: &str, saml_response: &str, relay_state: Option<&str>) -> Response {
+    html(&PostResponse { acs_url, saml_response, relay_state }).into_response()
 }
 
 #[derive(Template)]
@@ -63,12 +50,7 @@ struct Portal<'a> {
 }
 
 pub(super) fn portal(email: &str, application: &str, sso_url: &str) -> Response {
-    html(&Portal {
-        email,
-        application,
-        sso_url,
-    })
-    .into_response()
+    html(&Portal { email, application, sso_url }).into_response()
 }
 
 #[derive(Template)]
@@ -91,12 +73,7 @@ struct Admin<'a> {
 
 impl Admin<'_> {
     fn dropped(&self) -> String {
-        let dropped: Vec<_> = self
-            .settings
-            .dropped_attributes
-            .iter()
-            .map(String::as_str)
-            .collect();
+        let dropped: Vec<_> = self.settings.dropped_attributes.iter().map(String::as_str).collect();
         dropped.join(", ")
     }
 }
@@ -114,11 +91,7 @@ pub(super) fn admin(settings: &IdpSettings, saved: bool) -> Html<String> {
 
 /// Applies the form of the settings page; a check box that is missing is off.
 pub(super) fn apply_admin_form(form: &[(String, String)], settings: &mut IdpSettings) {
-    let text = |name: &str| {
-        form.iter()
-            .find(|(each, _)| each == name)
-            .map(|(_, value)| value.trim().to_owned())
-    };
+    let text = |name: &str| form.iter().find(|(each, _)| each == name).map(|(_, value)| value.trim().to_owned());
     let replace = |field: &mut String, name: &str| {
         if let Some(value) = text(name) {
             *field = value;
@@ -127,9 +100,7 @@ pub(super) fn apply_admin_form(form: &[(String, String)], settings: &mut IdpSett
     replace(&mut settings.idp_entity_id, "idp_entity_id");
     replace(&mut settings.sp_entity_id, "sp_entity_id");
     replace(&mut settings.acs_url, "acs_url");
-    if let Some(sign) =
-        text("sign").and_then(|name| SIGN_OPTIONS.into_iter().find(|option| option.0 == name))
-    {
+    if let Some(sign) = text("sign").and_then(|name| SIGN_OPTIONS.into_iter().find(|option| option.0 == name)) {
         settings.sign = sign.2;
     }
     settings.declare_redirect_endpoint = text("declare_redirect_endpoint").is_some();
@@ -139,12 +110,8 @@ pub(super) fn apply_admin_form(form: &[(String, String)], settings: &mut IdpSett
         false => Unbound::Page,
     };
     let dropped = text("dropped_attributes").unwrap_or_default();
-    settings.dropped_attributes = dropped
-        .split(',')
-        .map(str::trim)
-        .filter(|name| !name.is_empty())
-        .map(str::to_owned)
-        .collect();
+    settings.dropped_attributes =
+        dropped.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect();
     settings.misbehaviours = form
         .iter()
         .filter(|(name, _)| name == "misbehaviour")
@@ -153,8 +120,5 @@ pub(super) fn apply_admin_form(form: &[(String, String)], settings: &mut IdpSett
 }
 
 fn html(page: &impl Template) -> Html<String> {
-    Html(
-        page.render()
-            .unwrap_or_else(|error| format!("the page cannot be written: {error}")),
-    )
+    Html(page.render().unwrap_or_else(|error| format!("the page cannot be written: {error}")))
 }

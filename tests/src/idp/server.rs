@@ -45,10 +45,7 @@ type Form = Vec<(String, String)>;
 pub(super) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/", get(portal))
-        .route(
-            "/saml2/{application}",
-            get(sso_by_redirect).post(sso_by_post),
-        )
+        .route("/saml2/{application}", get(sso_by_redirect).post(sso_by_post))
         .route("/login", post(login))
         .route("/logout", post(logout))
         .route("/metadata.xml", get(serve_metadata))
@@ -82,18 +79,11 @@ impl Shared {
 
     pub(super) fn metadata(&self) -> String {
         let settings = self.settings();
-        metadata::metadata(
-            &settings.idp_entity_id,
-            &self.sso_url(),
-            &self.key,
-            settings.declare_redirect_endpoint,
-        )
+        metadata::metadata(&settings.idp_entity_id, &self.sso_url(), &self.key, settings.declare_redirect_endpoint)
     }
 
     pub(super) fn user_named(&self, name: &str) -> Option<&User> {
-        self.users
-            .iter()
-            .find(|user| user.username == name || user.email == name)
+        self.users.iter().find(|user| user.username == name || user.email == name)
     }
 
     fn signed_in(&self, headers: &HeaderMap) -> Option<&User> {
@@ -124,9 +114,7 @@ impl Shared {
         let now = OffsetDateTime::now_utc();
         let spec = match (is_bound, settings.unbound) {
             (true, _) => respond::response_for(&settings, user, request_id, now),
-            (false, Unbound::DeniedResponse) => {
-                respond::denial_for(&settings, user, request_id, now)
-            }
+            (false, Unbound::DeniedResponse) => respond::denial_for(&settings, user, request_id, now),
             (false, Unbound::Page) => return pages::not_authorized(&user.email, &self.application),
         };
         let issued = match settings.misbehaves(Misbehaviour::SignByStranger) {
@@ -141,12 +129,7 @@ impl Shared {
     }
 }
 
-async fn sso_by_redirect(
-    idp: Idp,
-    path: Path<String>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-) -> Response {
+async fn sso_by_redirect(idp: Idp, path: Path<String>, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
     let query = form(query.unwrap_or_default().as_bytes());
     sso(&idp, &path, Binding::Redirect, &query, &headers)
 }
@@ -155,34 +138,17 @@ async fn sso_by_post(idp: Idp, path: Path<String>, headers: HeaderMap, body: Byt
     sso(&idp, &path, Binding::Post, &form(&body), &headers)
 }
 
-fn sso(
-    idp: &Shared,
-    application: &str,
-    binding: Binding,
-    parameters: &Form,
-    headers: &HeaderMap,
-) -> Response {
+fn sso(idp: &Shared, application: &str, binding: Binding, parameters: &Form, headers: &HeaderMap) -> Response {
     if application != idp.application {
-        return pages::problem(
-            StatusCode::NOT_FOUND,
-            "There is no such application",
-            application,
-        );
+        return pages::problem(StatusCode::NOT_FOUND, "There is no such application", application);
     }
     let user = idp.signed_in(headers);
     let (waiting, wants_password) = match value(parameters, "SAMLRequest") {
         None => (Waiting::Tile, false),
-        Some(message) => match AuthnRequest::read(
-            binding,
-            message,
-            value(parameters, "RelayState").map(str::to_owned),
-        ) {
+        Some(message) => match AuthnRequest::read(binding, message, value(parameters, "RelayState").map(str::to_owned))
+        {
             Err(reason) => {
-                return pages::problem(
-                    StatusCode::BAD_REQUEST,
-                    "The sign-in request cannot be read",
-                    &reason,
-                );
+                return pages::problem(StatusCode::BAD_REQUEST, "The sign-in request cannot be read", &reason);
             }
             Ok(request) => {
                 lock(&idp.requests).push(request.clone());
@@ -207,14 +173,8 @@ async fn login(idp: Idp, body: Bytes) -> Response {
             "Start again at the application.",
         );
     };
-    let (name, password) = (
-        value(&form, "username").unwrap_or_default(),
-        value(&form, "password").unwrap_or_default(),
-    );
-    let Some(user) = idp
-        .user_named(name)
-        .filter(|user| user.password == password)
-    else {
+    let (name, password) = (value(&form, "username").unwrap_or_default(), value(&form, "password").unwrap_or_default());
+    let Some(user) = idp.user_named(name).filter(|user| user.password == password) else {
         let page = idp.login_form(waiting, Some("Incorrect email or password."));
         return (StatusCode::UNAUTHORIZED, page).into_response();
     };
@@ -222,11 +182,7 @@ async fn login(idp: Idp, body: Bytes) -> Response {
     lock(&idp.sessions).insert(session.clone(), user.username.clone());
     // As JumpCloud's: a service provider may send its request by a cross-site POST.
     let cookie = format!("{SESSION}={session}; Path=/; HttpOnly; Secure; SameSite=None");
-    (
-        AppendHeaders([(header::SET_COOKIE, cookie)]),
-        idp.serve_waiting(&waiting, user),
-    )
-        .into_response()
+    (AppendHeaders([(header::SET_COOKIE, cookie)]), idp.serve_waiting(&waiting, user)).into_response()
 }
 
 async fn logout(idp: Idp, headers: HeaderMap) -> Response {
@@ -234,11 +190,7 @@ async fn logout(idp: Idp, headers: HeaderMap) -> Response {
         lock(&idp.sessions).remove(&session);
     }
     let cookie = format!("{SESSION}=; Path=/; HttpOnly; Secure; SameSite=None; Max-Age=0");
-    (
-        AppendHeaders([(header::SET_COOKIE, cookie)]),
-        Redirect::to("/"),
-    )
-        .into_response()
+    (AppendHeaders([(header::SET_COOKIE, cookie)]), Redirect::to("/")).into_response()
 }
 
 async fn portal(idp: Idp, headers: HeaderMap) -> Response {
@@ -249,19 +201,11 @@ async fn portal(idp: Idp, headers: HeaderMap) -> Response {
 }
 
 async fn serve_metadata(idp: Idp) -> Response {
-    (
-        [(header::CONTENT_TYPE, "application/samlmetadata+xml")],
-        idp.metadata(),
-    )
-        .into_response()
+    ([(header::CONTENT_TYPE, "application/samlmetadata+xml")], idp.metadata()).into_response()
 }
 
 async fn serve_certificate(idp: Idp) -> Response {
-    (
-        [(header::CONTENT_TYPE, "application/x-pem-file")],
-        idp.key.certificate_pem().to_owned(),
-    )
-        .into_response()
+    ([(header::CONTENT_TYPE, "application/x-pem-file")], idp.key.certificate_pem().to_owned()).into_response()
 }
 
 async fn admin_page(idp: Idp, RawQuery(query): RawQuery) -> Html<String> {
@@ -300,14 +244,9 @@ async fn patch_settings(
 }
 
 fn session_cookie(headers: &HeaderMap) -> Option<String> {
-    let lines = headers
-        .get_all(header::COOKIE)
-        .iter()
-        .filter_map(|line| line.to_str().ok());
+    let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
     let mut cookies = lines.flat_map(cookie::Cookie::split_parse).flatten();
-    cookies
-        .find(|cookie| cookie.name() == SESSION)
-        .map(|cookie| cookie.value().to_owned())
+    cookies.find(|cookie| cookie.name() == SESSION).map(|cookie| cookie.value().to_owned())
 }
 
 fn form(body: &[u8]) -> Form {
@@ -315,7 +254,5 @@ fn form(body: &[u8]) -> Form {
 }
 
 fn value<'a>(form: &'a Form, name: &str) -> Option<&'a str> {
-    form.iter()
-        .find(|(each, _)| each == name)
-        .map(|(_, value)| value.as_str())
+    form.iter().find(|(each, _)| each == name).map(|(_, value)| value.as_str())
 }

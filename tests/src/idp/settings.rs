@@ -22,27 +22,9 @@ impl User {
     /// `ada` is an administrator, `ben` is not, `cyd` is in no group that is bound to the application.
     pub fn demo_users() -> Vec<Self> {
         vec![
-            Self::demo(
-                "ada",
-                "Ada",
-                "Lovelace",
-                "5f1e0000000000000000ada1",
-                &["admins", "engineers"],
-            ),
-            Self::demo(
-                "ben",
-                "Ben",
-                "Franklin",
-                "5f1e0000000000000000be02",
-                &["engineers"],
-            ),
-            Self::demo(
-                "cyd",
-                "Cyd",
-                "Charisse",
-                "5f1e0000000000000000cd03",
-                &["dancers"],
-            ),
+            Self::demo("ada", "Ada", "Lovelace", "5f1e0000000000000000ada1", &["admins", "engineers"]),
+            Self::demo("ben", "Ben", "Franklin", "5f1e0000000000000000be02", &["engineers"]),
+            Self::demo("cyd", "Cyd", "Charisse", "5f1e0000000000000000cd03", &["dancers"]),
         ]
     }
 
@@ -147,11 +129,7 @@ impl IdpSettings {
 
     /// The groups of `user` that are bound to the application: the only ones a service provider hears of.
     pub fn bound_groups_of(&self, user: &User) -> Vec<String> {
-        user.groups
-            .iter()
-            .filter(|group| self.bound_groups.contains(group))
-            .cloned()
-            .collect()
+        user.groups.iter().filter(|group| self.bound_groups.contains(group)).cloned().collect()
     }
 }
 
@@ -227,10 +205,7 @@ impl Misbehaviour {
 
     /// As serde writes it, for forms.
     pub fn name(self) -> String {
-        serde_json::to_value(self)
-            .ok()
-            .and_then(|value| value.as_str().map(str::to_owned))
-            .unwrap_or_default()
+        serde_json::to_value(self).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
     }
 
     pub fn named(name: &str) -> Option<Self> {

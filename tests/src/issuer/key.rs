@@ -3,9 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, RSA_PKCS1_SHA256, RsaKeyPair,
-};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, RSA_PKCS1_SHA256, RsaKeyPair};
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, RsaKeySize};
 use time::{Duration, OffsetDateTime};
 
@@ -32,18 +30,13 @@ impl SigningKey {
     /// A fresh key. The certificate looks like JumpCloud's: same subject fields, valid for five years.
     pub fn generate(kind: KeyKind, organisation: &str) -> Self {
         let pair = match kind {
-            KeyKind::Rsa2048 => {
-                KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, RsaKeySize::_2048)
-            }
-            KeyKind::Rsa4096 => {
-                KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, RsaKeySize::_4096)
-            }
+            KeyKind::Rsa2048 => KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, RsaKeySize::_2048),
+            KeyKind::Rsa4096 => KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, RsaKeySize::_4096),
             KeyKind::P256 => KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256),
         }
         .expect("a key can be made");
-        let certificate = certificate_like_jumpclouds(organisation)
-            .self_signed(&pair)
-            .expect("a certificate can be signed");
+        let certificate =
+            certificate_like_jumpclouds(organisation).self_signed(&pair).expect("a certificate can be signed");
         Self::from_pem(&pair.serialize_pem(), &certificate.pem())
     }
 
@@ -57,11 +50,7 @@ impl SigningKey {
                     .expect("the key is RSA or P-256, in PKCS#8"),
             ),
         };
-        Self {
-            pair,
-            key_pem: key_pem.to_owned(),
-            certificate_pem: certificate_pem.to_owned(),
-        }
+        Self { pair, key_pem: key_pem.to_owned(), certificate_pem: certificate_pem.to_owned() }
     }
 
     pub fn key_pem(&self) -> &str {
@@ -91,24 +80,17 @@ impl SigningKey {
         match &self.pair {
             Pair::Rsa(pair) => {
                 let mut signature = vec![0; pair.public_modulus_len()];
-                pair.sign(&RSA_PKCS1_SHA256, &random, message, &mut signature)
-                    .expect("RSA signs");
+                pair.sign(&RSA_PKCS1_SHA256, &random, message, &mut signature).expect("RSA signs");
                 signature
             }
-            Pair::P256(pair) => pair
-                .sign(&random, message)
-                .expect("ECDSA signs")
-                .as_ref()
-                .to_vec(),
+            Pair::P256(pair) => pair.sign(&random, message).expect("ECDSA signs").as_ref().to_vec(),
         }
     }
 }
 
 impl std::fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SigningKey")
-            .field("signature_algorithm", &self.signature_algorithm())
-            .finish_non_exhaustive()
+        f.debug_struct("SigningKey").field("signature_algorithm", &self.signature_algorithm()).finish_non_exhaustive()
     }
 }
 
@@ -132,17 +114,12 @@ fn certificate_like_jumpclouds(organisation: &str) -> CertificateParams {
 }
 
 fn base64_of_pem(pem: &str) -> String {
-    pem.lines()
-        .map(str::trim)
-        .filter(|line| !line.starts_with("-----"))
-        .collect()
+    pem.lines().map(str::trim).filter(|line| !line.starts_with("-----")).collect()
 }
 
 fn der_of_pem(pem: &str) -> Vec<u8> {
     use base64::Engine as _;
-    base64::engine::general_purpose::STANDARD
-        .decode(base64_of_pem(pem))
-        .expect("the PEM holds base64")
+    base64::engine::general_purpose::STANDARD.decode(base64_of_pem(pem)).expect("the PEM holds base64")
 }
 
 macro_rules! committed_key {

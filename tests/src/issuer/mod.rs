@@ -16,22 +16,12 @@ pub use sign::{Canonicalization, KeyInfo};
 use sign::Signer;
 use xml::{Element, Namespace, Scope};
 
-const SAMLP: Namespace = Namespace {
-    prefix: "samlp",
-    uri: "urn:oasis:names:tc:SAML:2.0:protocol",
-};
-const SAML: Namespace = Namespace {
-    prefix: "saml",
-    uri: "urn:oasis:names:tc:SAML:2.0:assertion",
-};
-const XSI: Namespace = Namespace {
-    prefix: "xsi",
-    uri: "http://www.w3.org/2001/XMLSchema-instance",
-};
+const SAMLP: Namespace = Namespace { prefix: "samlp", uri: "urn:oasis:names:tc:SAML:2.0:protocol" };
+const SAML: Namespace = Namespace { prefix: "saml", uri: "urn:oasis:names:tc:SAML:2.0:assertion" };
+const XSI: Namespace = Namespace { prefix: "xsi", uri: "http://www.w3.org/2001/XMLSchema-instance" };
 
 const BEARER: &str = "urn:oasis:names:tc:SAML:2.0:cm:bearer";
-const PASSWORD_PROTECTED: &str =
-    "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport";
+const PASSWORD_PROTECTED: &str = "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport";
 const BASIC: &str = "urn:oasis:names:tc:SAML:2.0:attrname-format:basic";
 
 pub const SUCCESS: &str = "urn:oasis:names:tc:SAML:2.0:status:Success";
@@ -72,11 +62,7 @@ pub struct Status {
 
 impl Status {
     pub fn success() -> Self {
-        Self {
-            code: SUCCESS.to_owned(),
-            nested_code: None,
-            message: None,
-        }
+        Self { code: SUCCESS.to_owned(), nested_code: None, message: None }
     }
 
     pub fn denied(message: &str) -> Self {
@@ -173,13 +159,7 @@ impl Issued {
 impl ResponseSpec {
     /// What JumpCloud would answer at `now` to the request `in_response_to`, or unsolicited without one:
     /// only the assertion is signed, and the user is `name_id` without any attribute.
-    pub fn new(
-        idp_entity_id: &str,
-        sp_entity_id: &str,
-        acs_url: &str,
-        name_id: &str,
-        now: OffsetDateTime,
-    ) -> Self {
+    pub fn new(idp_entity_id: &str, sp_entity_id: &str, acs_url: &str, name_id: &str, now: OffsetDateTime) -> Self {
         let lifetime = Duration::minutes(5);
         Self {
             response_id: None,
@@ -227,23 +207,14 @@ impl ResponseSpec {
     }
 
     pub fn attribute(mut self, name: &str, values: &[&str]) -> Self {
-        self.attributes.push((
-            name.to_owned(),
-            values.iter().map(|&value| value.to_owned()).collect(),
-        ));
+        self.attributes.push((name.to_owned(), values.iter().map(|&value| value.to_owned()).collect()));
         self
     }
 
     /// The attribute statement that the gateway's default claims ask for.
     pub fn claims(self, email: &str, unique_id: &str, groups: &[&str]) -> Self {
-        let with_person = self
-            .attribute("email", &[email])
-            .attribute("sub", &[unique_id]);
-        if groups.is_empty() {
-            with_person
-        } else {
-            with_person.attribute("memberOf", groups)
-        }
+        let with_person = self.attribute("email", &[email]).attribute("sub", &[unique_id]);
+        if groups.is_empty() { with_person } else { with_person.attribute("memberOf", groups) }
     }
 
     pub fn tamper(mut self, tamper: impl Fn(String) -> String + Send + Sync + 'static) -> Self {
@@ -256,11 +227,7 @@ impl ResponseSpec {
         let assertion_id = self.assertion_id.clone().unwrap_or_else(random_id);
         let writer = Writer {
             spec: self,
-            signer: Signer {
-                key,
-                canonicalization: self.canonicalization,
-                key_info: self.key_info,
-            },
+            signer: Signer { key, canonicalization: self.canonicalization, key_info: self.key_info },
             response_id: &response_id,
             assertion_id: &assertion_id,
         };
@@ -313,20 +280,11 @@ impl Writer<'_> {
             }
             false => (None, None),
         };
-        let issuer = spec
-            .response_issuer
-            .as_deref()
-            .map(|name| Element::new(SAML, "Issuer").text(name));
+        let issuer = spec.response_issuer.as_deref().map(|name| Element::new(SAML, "Issuer").text(name));
         let place_of_signature = usize::from(issuer.is_some());
-        let unsigned = unsigned
-            .children(issuer)
-            .child(status(&spec.status))
-            .children(assertion.clone());
+        let unsigned = unsigned.children(issuer).child(status(&spec.status)).children(assertion.clone());
 
-        let signature = spec.sign.response().then(|| {
-            self.signer
-                .signature(&unsigned, self.response_id, &Scope::new())
-        });
+        let signature = spec.sign.response().then(|| self.signer.signature(&unsigned, self.response_id, &Scope::new()));
         let response = match &signature {
             Some(signature) => unsigned.with_child_at(place_of_signature, signature.clone()),
             None => unsigned,
@@ -356,60 +314,36 @@ impl Writer<'_> {
             return (unsigned, None);
         }
         let signature = self.signer.signature(&unsigned, self.assertion_id, scope);
-        (
-            unsigned.with_child_at(1, signature.clone()),
-            Some(signature),
-        )
+        (unsigned.with_child_at(1, signature.clone()), Some(signature))
     }
 }
 
 fn status(status: &Status) -> Element {
-    let nested = status
-        .nested_code
-        .as_deref()
-        .map(|code| Element::new(SAMLP, "StatusCode").attribute("Value", code));
-    let message = status
-        .message
-        .as_deref()
-        .map(|message| Element::new(SAMLP, "StatusMessage").text(message));
+    let nested = status.nested_code.as_deref().map(|code| Element::new(SAMLP, "StatusCode").attribute("Value", code));
+    let message = status.message.as_deref().map(|message| Element::new(SAMLP, "StatusMessage").text(message));
     Element::new(SAMLP, "Status")
-        .child(
-            Element::new(SAMLP, "StatusCode")
-                .attribute("Value", &status.code)
-                .children(nested),
-        )
+        .child(Element::new(SAMLP, "StatusCode").attribute("Value", &status.code).children(nested))
         .children(message)
 }
 
 fn subject(spec: &ResponseSpec) -> Element {
     let name_id = spec.name_id.as_deref().map(|name_id| {
-        Element::new(SAML, "NameID")
-            .optional_attribute("Format", spec.name_id_format.as_deref())
-            .text(name_id)
+        Element::new(SAML, "NameID").optional_attribute("Format", spec.name_id_format.as_deref()).text(name_id)
     });
     let data = Element::new(SAML, "SubjectConfirmationData")
         .optional_attribute("InResponseTo", spec.confirmation_in_response_to.as_deref())
         .optional_attribute("NotBefore", spec.confirmation_not_before.map(instant))
-        .optional_attribute(
-            "NotOnOrAfter",
-            spec.confirmation_not_on_or_after.map(instant),
-        )
+        .optional_attribute("NotOnOrAfter", spec.confirmation_not_on_or_after.map(instant))
         .optional_attribute("Recipient", spec.recipient.as_deref());
-    let confirmation = Element::new(SAML, "SubjectConfirmation")
-        .attribute("Method", &spec.confirmation_method)
-        .child(data);
-    Element::new(SAML, "Subject")
-        .children(name_id)
-        .child(confirmation)
+    let confirmation =
+        Element::new(SAML, "SubjectConfirmation").attribute("Method", &spec.confirmation_method).child(data);
+    Element::new(SAML, "Subject").children(name_id).child(confirmation)
 }
 
 fn conditions(spec: &ResponseSpec) -> Element {
-    let audiences = spec
-        .audiences
-        .iter()
-        .map(|audience| Element::new(SAML, "Audience").text(audience));
-    let restriction = (!spec.audiences.is_empty())
-        .then(|| Element::new(SAML, "AudienceRestriction").children(audiences));
+    let audiences = spec.audiences.iter().map(|audience| Element::new(SAML, "Audience").text(audience));
+    let restriction =
+        (!spec.audiences.is_empty()).then(|| Element::new(SAML, "AudienceRestriction").children(audiences));
     Element::new(SAML, "Conditions")
         .optional_attribute("NotBefore", spec.conditions_not_before.map(instant))
         .optional_attribute("NotOnOrAfter", spec.conditions_not_on_or_after.map(instant))
@@ -421,10 +355,7 @@ fn authn_statement(spec: &ResponseSpec) -> Element {
     Element::new(SAML, "AuthnStatement")
         .attribute("AuthnInstant", instant(spec.authn_instant))
         .optional_attribute("SessionIndex", spec.session_index.as_deref())
-        .optional_attribute(
-            "SessionNotOnOrAfter",
-            spec.session_not_on_or_after.map(instant),
-        )
+        .optional_attribute("SessionNotOnOrAfter", spec.session_not_on_or_after.map(instant))
         .child(Element::new(SAML, "AuthnContext").child(class))
 }
 
@@ -447,20 +378,14 @@ fn attribute(name: &str, values: &[String], value_type: Option<&str>) -> Element
             None => element,
         }
     });
-    Element::new(SAML, "Attribute")
-        .attribute("Name", name)
-        .attribute("NameFormat", BASIC)
-        .children(values)
+    Element::new(SAML, "Attribute").attribute("Name", name).attribute("NameFormat", BASIC).children(values)
 }
 
 /// SAML Core 2.0 §1.3.3: UTC, in the lexical form of xs:dateTime.
 fn instant(time: OffsetDateTime) -> String {
     let utc = time.to_offset(time::UtcOffset::UTC);
     let (hour, minute, second, milli) = (utc.hour(), utc.minute(), utc.second(), utc.millisecond());
-    format!(
-        "{}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z",
-        utc.date()
-    )
+    format!("{}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z", utc.date())
 }
 
 /// 160 random bits as an NCName.
@@ -471,9 +396,7 @@ pub fn random_id() -> String {
 /// `bytes` random bytes in lower-case hex.
 pub fn random_hex(bytes: usize) -> String {
     let mut random = vec![0; bytes];
-    SystemRandom::new()
-        .fill(&mut random)
-        .expect("the system has randomness");
+    SystemRandom::new().fill(&mut random).expect("the system has randomness");
     random.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

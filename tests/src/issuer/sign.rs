@@ -7,10 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::key::SigningKey;
 use super::xml::{Element, Namespace, Scope};
 
-const DS: Namespace = Namespace {
-    prefix: "ds",
-    uri: "http://www.w3.org/2000/09/xmldsig#",
-};
+const DS: Namespace = Namespace { prefix: "ds", uri: "http://www.w3.org/2000/09/xmldsig#" };
 const ENVELOPED: &str = "http://www.w3.org/2000/09/xmldsig#enveloped-signature";
 const SHA256_URI: &str = "http://www.w3.org/2001/04/xmlenc#sha256";
 
@@ -56,18 +53,15 @@ impl Signer<'_> {
     pub(super) fn signature(&self, element: &Element, id: &str, inherited: &Scope) -> Element {
         let digested = self.canonicalization.canonical(element, inherited);
         let signed_info = self.signed_info(id, &digested);
-        let scope = Element::new(DS, "Signature")
-            .scope_for_children(&element.scope_for_children(inherited));
+        let scope = Element::new(DS, "Signature").scope_for_children(&element.scope_for_children(inherited));
         let signed = self.canonicalization.canonical(&signed_info, &scope);
         let value = STANDARD.encode(self.key.sign(signed.as_bytes()));
-        let signature = Element::new(DS, "Signature")
-            .child(signed_info)
-            .child(Element::new(DS, "SignatureValue").text(value));
+        let signature =
+            Element::new(DS, "Signature").child(signed_info).child(Element::new(DS, "SignatureValue").text(value));
         match self.key_info {
             KeyInfo::Absent => signature,
             KeyInfo::Certificate => {
-                let certificate =
-                    Element::new(DS, "X509Certificate").text(self.key.certificate_base64());
+                let certificate = Element::new(DS, "X509Certificate").text(self.key.certificate_base64());
                 let data = Element::new(DS, "X509Data").child(certificate);
                 signature.child(Element::new(DS, "KeyInfo").child(data))
             }

@@ -40,12 +40,7 @@ enum Node {
 
 impl Element {
     pub fn new(namespace: Namespace, name: &'static str) -> Self {
-        Self {
-            namespace,
-            name,
-            attributes: Vec::new(),
-            children: Vec::new(),
-        }
+        Self { namespace, name, attributes: Vec::new(), children: Vec::new() }
     }
 
     pub fn attribute(self, name: &'static str, value: impl Into<String>) -> Self {
@@ -60,26 +55,12 @@ impl Element {
         }
     }
 
-    pub fn qualified_attribute(
-        self,
-        namespace: Namespace,
-        name: &'static str,
-        value: impl Into<String>,
-    ) -> Self {
+    pub fn qualified_attribute(self, namespace: Namespace, name: &'static str, value: impl Into<String>) -> Self {
         self.any_attribute(Some(namespace), name, value.into())
     }
 
-    fn any_attribute(
-        mut self,
-        namespace: Option<Namespace>,
-        name: &'static str,
-        value: String,
-    ) -> Self {
-        self.attributes.push(Attribute {
-            namespace,
-            name,
-            value,
-        });
+    fn any_attribute(mut self, namespace: Option<Namespace>, name: &'static str, value: String) -> Self {
+        self.attributes.push(Attribute { namespace, name, value });
         self
     }
 
@@ -89,8 +70,7 @@ impl Element {
     }
 
     pub fn children(mut self, children: impl IntoIterator<Item = Element>) -> Self {
-        self.children
-            .extend(children.into_iter().map(Node::Element));
+        self.children.extend(children.into_iter().map(Node::Element));
         self
     }
 
@@ -127,11 +107,7 @@ impl Element {
     }
 
     fn write(&self, inherited: &Scope, out: &mut String) {
-        self.write_with(
-            &self.declarations(inherited),
-            &self.scope_for_children(inherited),
-            out,
-        );
+        self.write_with(&self.declarations(inherited), &self.scope_for_children(inherited), out);
     }
 
     fn write_with(&self, declared: &Scope, scope: &Scope, out: &mut String) {
@@ -143,11 +119,7 @@ impl Element {
         for attribute in self.sorted_attributes() {
             match attribute.namespace {
                 Some(namespace) => {
-                    write_attribute(
-                        &format!("{}:{}", namespace.prefix, attribute.name),
-                        &attribute.value,
-                        out,
-                    );
+                    write_attribute(&format!("{}:{}", namespace.prefix, attribute.name), &attribute.value, out);
                 }
                 None => write_attribute(attribute.name, &attribute.value, out),
             }
@@ -172,10 +144,7 @@ impl Element {
 
     /// The namespaces that this element visibly uses and that are not in scope already.
     fn declarations(&self, inherited: &Scope) -> Scope {
-        let of_attributes = self
-            .attributes
-            .iter()
-            .filter_map(|attribute| attribute.namespace);
+        let of_attributes = self.attributes.iter().filter_map(|attribute| attribute.namespace);
         std::iter::once(self.namespace)
             .chain(of_attributes)
             .filter(|namespace| inherited.get(namespace.prefix) != Some(&namespace.uri))
@@ -186,12 +155,7 @@ impl Element {
     /// By namespace name, then local name; no namespace comes first.
     fn sorted_attributes(&self) -> Vec<&Attribute> {
         let mut sorted: Vec<_> = self.attributes.iter().collect();
-        sorted.sort_by_key(|attribute| {
-            (
-                attribute.namespace.map_or("", |namespace| namespace.uri),
-                attribute.name,
-            )
-        });
+        sorted.sort_by_key(|attribute| (attribute.namespace.map_or("", |namespace| namespace.uri), attribute.name));
         sorted
     }
 }
@@ -230,24 +194,14 @@ fn escape_text(text: &str, out: &mut String) {
 mod tests {
     use super::*;
 
-    const A: Namespace = Namespace {
-        prefix: "a",
-        uri: "urn:a",
-    };
-    const B: Namespace = Namespace {
-        prefix: "b",
-        uri: "urn:b",
-    };
-    const X: Namespace = Namespace {
-        prefix: "x",
-        uri: "urn:0",
-    };
+    const A: Namespace = Namespace { prefix: "a", uri: "urn:a" };
+    const B: Namespace = Namespace { prefix: "b", uri: "urn:b" };
+    const X: Namespace = Namespace { prefix: "x", uri: "urn:0" };
 
     #[test]
     fn declares_a_namespace_once_where_it_is_first_used() {
-        let element = Element::new(A, "r")
-            .child(Element::new(B, "c").child(Element::new(B, "d")))
-            .child(Element::new(B, "e"));
+        let element =
+            Element::new(A, "r").child(Element::new(B, "c").child(Element::new(B, "d"))).child(Element::new(B, "e"));
         assert_eq!(
             element.exclusive(),
             r#"<a:r xmlns:a="urn:a"><b:c xmlns:b="urn:b"><b:d></b:d></b:c><b:e xmlns:b="urn:b"></b:e></a:r>"#
@@ -266,14 +220,8 @@ mod tests {
         let parent = Element::new(A, "r");
         let child = Element::new(B, "c").child(Element::new(A, "d"));
         let inherited = parent.scope_for_children(&Scope::new());
-        assert_eq!(
-            child.inclusive(&inherited),
-            r#"<b:c xmlns:a="urn:a" xmlns:b="urn:b"><a:d></a:d></b:c>"#
-        );
-        assert_eq!(
-            child.exclusive(),
-            r#"<b:c xmlns:b="urn:b"><a:d xmlns:a="urn:a"></a:d></b:c>"#
-        );
+        assert_eq!(child.inclusive(&inherited), r#"<b:c xmlns:a="urn:a" xmlns:b="urn:b"><a:d></a:d></b:c>"#);
+        assert_eq!(child.exclusive(), r#"<b:c xmlns:b="urn:b"><a:d xmlns:a="urn:a"></a:d></b:c>"#);
     }
 
     #[test]
@@ -292,9 +240,7 @@ mod tests {
     /// The characters of Canonical XML 1.0 §3.4, "Character Modifications and Character References".
     #[test]
     fn escapes_as_canonical_xml_writes_it() {
-        let element = Element::new(A, "r")
-            .attribute("v", "\"&<>'\t\n\r é")
-            .text("\"&<>'\t\n\r é");
+        let element = Element::new(A, "r").attribute("v", "\"&<>'\t\n\r é").text("\"&<>'\t\n\r é");
         assert_eq!(
             element.exclusive(),
             "<a:r xmlns:a=\"urn:a\" v=\"&quot;&amp;&lt;>'&#x9;&#xA;&#xD; é\">\"&amp;&lt;&gt;'\t\n&#xD; é</a:r>"

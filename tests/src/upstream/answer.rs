@@ -33,10 +33,7 @@ pub(super) async fn serve(stream: TcpStream, connection: usize, shared: &Shared)
             return echo_websocket(stream, &head).await;
         }
         let next = answer(&request, shared, &mut stream).await?;
-        if next == Next::Close
-            || head.has_token("Connection", "close")
-            || request.version == "HTTP/1.0"
-        {
+        if next == Next::Close || head.has_token("Connection", "close") || request.version == "HTTP/1.0" {
             break;
         }
     }
@@ -58,31 +55,18 @@ fn received(connection: usize, head: &Head, body: Body) -> Received {
     }
 }
 
-async fn answer(
-    request: &Received,
-    shared: &Shared,
-    stream: &mut BufReader<TcpStream>,
-) -> io::Result<Next> {
+async fn answer(request: &Received, shared: &Shared, stream: &mut BufReader<TcpStream>) -> io::Result<Next> {
     match request.path().rsplit('/').next() {
         Some("events") => return send_events(request, stream).await,
         Some("slow") => tokio::time::sleep(millis(request, "ms", 500)).await,
-        Some("hold") => shared
-            .released
-            .acquire()
-            .await
-            .map_err(io::Error::other)?
-            .forget(),
+        Some("hold") => shared.released.acquire().await.map_err(io::Error::other)?.forget(),
         _ => {}
     }
     let (content_type, body) = match &shared.application {
-        Some(application) if request.wants_html() => (
-            "text/html; charset=utf-8",
-            page::show(application, request).await,
-        ),
-        _ => (
-            "application/json",
-            serde_json::to_string_pretty(request).map_err(io::Error::other)?,
-        ),
+        Some(application) if request.wants_html() => {
+            ("text/html; charset=utf-8", page::show(application, request).await)
+        }
+        _ => ("application/json", serde_json::to_string_pretty(request).map_err(io::Error::other)?),
     };
     let mut out = response_head(request, content_type);
     out.push_str(&format!("Content-Length: {}\r\n\r\n", body.len()));
@@ -107,19 +91,12 @@ fn response_head(request: &Received, content_type: &str) -> String {
 }
 
 async fn send_events(request: &Received, stream: &mut BufReader<TcpStream>) -> io::Result<Next> {
-    let count: usize = request
-        .asked("count")
-        .and_then(|count| count.parse().ok())
-        .unwrap_or(3);
+    let count: usize = request.asked("count").and_then(|count| count.parse().ok()).unwrap_or(3);
     let head = response_head(request, "text/event-stream");
-    stream
-        .write_all(format!("{head}Transfer-Encoding: chunked\r\n\r\n").as_bytes())
-        .await?;
+    stream.write_all(format!("{head}Transfer-Encoding: chunked\r\n\r\n").as_bytes()).await?;
     for number in 1..=count {
         let event = format!("id: {number}\ndata: event {number}\n\n");
-        stream
-            .write_all(format!("{:x}\r\n{event}\r\n", event.len()).as_bytes())
-            .await?;
+        stream.write_all(format!("{:x}\r\n{event}\r\n", event.len()).as_bytes()).await?;
         stream.flush().await?;
         tokio::time::sleep(millis(request, "every_ms", 50)).await;
     }
@@ -128,27 +105,17 @@ async fn send_events(request: &Received, stream: &mut BufReader<TcpStream>) -> i
 }
 
 fn millis(request: &Received, name: &str, otherwise: u64) -> Duration {
-    Duration::from_millis(
-        request
-            .asked(name)
-            .and_then(|value| value.parse().ok())
-            .unwrap_or(otherwise),
-    )
+    Duration::from_millis(request.asked(name).and_then(|value| value.parse().ok()).unwrap_or(otherwise))
 }
 
 async fn echo_websocket(mut stream: BufReader<TcpStream>, head: &Head) -> io::Result<()> {
-    let accept = derive_accept_key(
-        head.header("Sec-WebSocket-Key")
-            .unwrap_or_default()
-            .as_bytes(),
-    );
+    let accept = derive_accept_key(head.header("Sec-WebSocket-Key").unwrap_or_default().as_bytes());
     let answer = format!(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
     );
     stream.write_all(answer.as_bytes()).await?;
     let early = stream.buffer().to_vec();
-    let mut socket =
-        WebSocketStream::from_partially_read(stream.into_inner(), early, Role::Server, None).await;
+    let mut socket = WebSocketStream::from_partially_read(stream.into_inner(), early, Role::Server, None).await;
     while let Some(Ok(message)) = socket.next().await {
         if (message.is_text() || message.is_binary()) && socket.send(message).await.is_err() {
             break;

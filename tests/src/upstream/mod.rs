@@ -49,11 +49,7 @@ impl Received {
     /// The value of the header, which stands at most once.
     pub fn one(&self, name: &str) -> Option<&str> {
         let all = self.all(name);
-        assert!(
-            all.len() < 2,
-            "{name} reached the upstream {} times: {all:?}",
-            all.len()
-        );
+        assert!(all.len() < 2, "{name} reached the upstream {} times: {all:?}", all.len());
         all.first().copied()
     }
 
@@ -63,22 +59,15 @@ impl Received {
 
     fn query(&self) -> Vec<(String, String)> {
         let query = self.target.split_once('?').map_or("", |(_, query)| query);
-        form_urlencoded::parse(query.as_bytes())
-            .into_owned()
-            .collect()
+        form_urlencoded::parse(query.as_bytes()).into_owned().collect()
     }
 
     fn asked(&self, name: &str) -> Option<String> {
-        self.query()
-            .into_iter()
-            .find(|(each, _)| each == name)
-            .map(|(_, value)| value)
+        self.query().into_iter().find(|(each, _)| each == name).map(|(_, value)| value)
     }
 
     fn wants_html(&self) -> bool {
-        self.all("Accept")
-            .iter()
-            .any(|accept| accept.contains("text/html"))
+        self.all("Accept").iter().any(|accept| accept.contains("text/html"))
     }
 }
 
@@ -110,9 +99,7 @@ impl Upstream {
     }
 
     async fn serve(application: Option<Application>) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0))
-            .await
-            .expect("a loopback port is free");
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a loopback port is free");
         let address = listener.local_addr().expect("the listener has an address");
         let shared = Arc::new(Shared {
             received: Mutex::new(Vec::new()),
@@ -121,11 +108,7 @@ impl Upstream {
             application,
         });
         let server = tokio::spawn(accept(listener, shared.clone()));
-        Self {
-            address,
-            shared,
-            server,
-        }
+        Self { address, shared, server }
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -134,37 +117,22 @@ impl Upstream {
 
     /// Every request so far, in the order of their arrival.
     pub fn requests(&self) -> Vec<Received> {
-        self.shared
-            .received
-            .lock()
-            .expect("no holder of the lock panics")
-            .clone()
+        self.shared.received.lock().expect("no holder of the lock panics").clone()
     }
 
     /// The requests so far, which are then forgotten.
     pub fn take_requests(&self) -> Vec<Received> {
-        std::mem::take(
-            &mut *self
-                .shared
-                .received
-                .lock()
-                .expect("no holder of the lock panics"),
-        )
+        std::mem::take(&mut *self.shared.received.lock().expect("no holder of the lock panics"))
     }
 
     pub fn last_request(&self) -> Received {
-        self.requests()
-            .pop()
-            .expect("a request reached the upstream")
+        self.requests().pop().expect("a request reached the upstream")
     }
 
     /// Waits until `total` requests have arrived since the start.
     pub async fn arrived(&self, total: usize) {
         let mut count = self.shared.count.subscribe();
-        count
-            .wait_for(|&count| count >= total)
-            .await
-            .expect("the upstream runs");
+        count.wait_for(|&count| count >= total).await.expect("the upstream runs");
     }
 
     /// Lets one request to `hold` have its answer.
@@ -181,10 +149,7 @@ impl Drop for Upstream {
 
 impl Shared {
     fn record(&self, request: Received) {
-        self.received
-            .lock()
-            .expect("no holder of the lock panics")
-            .push(request);
+        self.received.lock().expect("no holder of the lock panics").push(request);
         self.count.send_modify(|count| *count += 1);
     }
 }

@@ -44,14 +44,8 @@ pub(super) async fn show(application: &Application, request: &Received) -> Strin
             Err(reason) => Jwt::Refused(reason),
         },
     };
-    let page = Page {
-        request,
-        links: &application.links,
-        user: user(request),
-        jwt,
-    };
-    page.render()
-        .unwrap_or_else(|error| format!("the page cannot be written: {error}"))
+    let page = Page { request, links: &application.links, user: user(request), jwt };
+    page.render().unwrap_or_else(|error| format!("the page cannot be written: {error}"))
 }
 
 fn user(request: &Received) -> Option<User<'_>> {
@@ -60,11 +54,7 @@ fn user(request: &Received) -> Option<User<'_>> {
         unique_id: request.one("X-Forwarded-User")?,
         email: request.one("X-Forwarded-Email"),
         username: request.one("X-Forwarded-Preferred-Username"),
-        groups: groups
-            .split(',')
-            .map(str::trim)
-            .filter(|group| !group.is_empty())
-            .collect(),
+        groups: groups.split(',').map(str::trim).filter(|group| !group.is_empty()).collect(),
     })
 }
 
@@ -72,9 +62,7 @@ fn rows(claims: &Value) -> Vec<(String, String)> {
     let claims = claims.as_object().into_iter().flatten();
     claims
         .map(|(name, value)| {
-            let text = value
-                .as_str()
-                .map_or_else(|| value.to_string(), str::to_owned);
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             (name.clone(), text)
         })
         .collect()
@@ -83,7 +71,6 @@ fn rows(claims: &Value) -> Vec<(String, String)> {
 /// What the page marks, for these are the headers that the gateway vouches for.
 fn is_identity(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    let named =
-        ["user", "email", "preferred-username", "groups"].map(|end| format!("x-forwarded-{end}"));
+    let named = ["user", "email", "preferred-username", "groups"].map(|end| format!("x-forwarded-{end}"));
     named.contains(&name) || name.starts_with("x-samlgate-")
 }

@@ -4,10 +4,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::process::{Command, Output};
 
 fn demo(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_demo"))
-        .args(arguments)
-        .output()
-        .expect("the demo can be started")
+    Command::new(env!("CARGO_BIN_EXE_demo")).args(arguments).output().expect("the demo can be started")
 }
 
 #[test]
@@ -15,12 +12,7 @@ fn help_names_the_options() {
     let output = demo(&["--help"]);
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success());
-    assert!(
-        ["--port", "--no-color", "--log", "demo samlgate"]
-            .iter()
-            .all(|option| text.contains(option)),
-        "{text}"
-    );
+    assert!(["--port", "--no-color", "--log", "demo samlgate"].iter().all(|option| text.contains(option)), "{text}");
 }
 
 #[test]
@@ -30,8 +22,5 @@ fn port_that_is_taken_is_named_with_the_cure() {
     let output = demo(&["--port", &port]);
     let text = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert!(
-        text.contains(&format!("port {port} is taken")) && text.contains("--port"),
-        "{text}"
-    );
+    assert!(text.contains(&format!("port {port} is taken")) && text.contains("--port"), "{text}");
 }

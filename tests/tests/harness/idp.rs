@@ -22,11 +22,7 @@ impl World {
         let sp = Upstream::start().await;
         let acs_url = format!("http://localhost:{}/acs", sp.address().port());
         let settings = IdpSettings::new("pretend idp", "sp", &acs_url);
-        Self {
-            idp: Idp::start(IdpOptions::new(settings)).await,
-            sp,
-            browser: Browser::new(),
-        }
+        Self { idp: Idp::start(IdpOptions::new(settings)).await, sp, browser: Browser::new() }
     }
 
     fn sp_url(&self, path: &str) -> String {
@@ -35,8 +31,7 @@ impl World {
 
     fn request_url(&self, extra: &str) -> String {
         let request = authn_request("_request-1", extra);
-        let mut deflate =
-            flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::default());
+        let mut deflate = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::default());
         deflate.write_all(request.as_bytes()).unwrap();
         let message = STANDARD.encode(deflate.finish().unwrap());
         let query = form_urlencoded::Serializer::new(String::new())
@@ -67,19 +62,12 @@ fn authn_request(id: &str, extra: &str) -> String {
 
 /// The value of the first attribute of that name.
 fn attribute<'a>(xml: &'a str, name: &str) -> &'a str {
-    let (_, rest) = xml
-        .split_once(&format!(" {name}=\""))
-        .expect("the response has the attribute");
+    let (_, rest) = xml.split_once(&format!(" {name}=\"")).expect("the response has the attribute");
     rest.split('"').next().unwrap_or_default()
 }
 
 fn xml(form: &Form) -> String {
-    let message = STANDARD
-        .decode(
-            form.value("SAMLResponse")
-                .expect("the form posts a response"),
-        )
-        .unwrap();
+    let message = STANDARD.decode(form.value("SAMLResponse").expect("the form posts a response")).unwrap();
     String::from_utf8(message).unwrap()
 }
 
@@ -87,10 +75,7 @@ fn xml(form: &Form) -> String {
 async fn signs_in_with_the_form_and_posts_the_response_across_sites() {
     let world = World::new().await;
     let mut tab = world.browser.tab();
-    tab.visit(
-        &world.sp_url("/?set_cookie=lax=1;SameSite=Lax&set_cookie=none=1;SameSite=None;Secure"),
-    )
-    .await;
+    tab.visit(&world.sp_url("/?set_cookie=lax=1;SameSite=Lax&set_cookie=none=1;SameSite=None;Secure")).await;
     tab.visit(&world.request_url("")).await;
     assert_eq!(tab.page().title(), "Sign in · Pretend JumpCloud");
 
@@ -100,21 +85,12 @@ async fn signs_in_with_the_form_and_posts_the_response_across_sites() {
     let response = xml(&form);
     assert!(response.contains(r#"InResponseTo="_request-1""#));
     assert!(response.contains(">5f1e0000000000000000ada1<"));
-    assert!(response.contains(
-        "<saml:AttributeValue>admins</saml:AttributeValue><saml:AttributeValue>engineers</"
-    ));
+    assert!(response.contains("<saml:AttributeValue>admins</saml:AttributeValue><saml:AttributeValue>engineers</"));
 
     tab.auto_submit().await;
     let post = world.sp.last_request();
-    assert_eq!(
-        (post.method.as_str(), post.target.as_str()),
-        ("POST", "/acs")
-    );
-    assert_eq!(
-        post.one("Cookie"),
-        Some("none=1"),
-        "a cross-site POST carries SameSite=None alone"
-    );
+    assert_eq!((post.method.as_str(), post.target.as_str()), ("POST", "/acs"));
+    assert_eq!(post.one("Cookie"), Some("none=1"), "a cross-site POST carries SameSite=None alone");
     assert_eq!(post.one("Sec-Fetch-Site"), Some("cross-site"));
     assert_eq!(post.one("Origin"), Some(world.idp.origin()));
     assert_eq!(world.browser.last_to("/acs").sent_cookie("lax"), None);
@@ -124,10 +100,7 @@ async fn signs_in_with_the_form_and_posts_the_response_across_sites() {
 async fn takes_requests_by_post_and_remembers_them() {
     let world = World::new().await;
     let mut tab = world.browser.tab();
-    let message = STANDARD.encode(authn_request(
-        "_posted",
-        r#" AssertionConsumerServiceURL="http://x/acs""#,
-    ));
+    let message = STANDARD.encode(authn_request("_posted", r#" AssertionConsumerServiceURL="http://x/acs""#));
     tab.visit(&world.sp_url("/")).await;
     let form = Form {
         id: None,
@@ -149,11 +122,7 @@ async fn wrong_password_shows_the_form_again() {
     let world = World::new().await;
     let mut tab = world.browser.tab();
     tab.visit(&world.request_url("")).await;
-    let form = tab
-        .page()
-        .form()
-        .set("username", "ada")
-        .set("password", "guess");
+    let form = tab.page().form().set("username", "ada").set("password", "guess");
     tab.submit(form).await;
     assert_eq!(tab.page().status, 401);
     assert!(tab.page().visible_text().contains("Incorrect"));
@@ -174,9 +143,7 @@ async fn session_at_the_idp_answers_without_a_password_unless_forced() {
 #[tokio::test]
 async fn tile_answers_unsolicited() {
     let world = World::new().await;
-    world
-        .idp
-        .change(|settings| settings.default_relay_state = Some("/start".to_owned()));
+    world.idp.change(|settings| settings.default_relay_state = Some("/start".to_owned()));
     let mut tab = world.browser.tab();
     tab.visit(world.idp.origin()).await;
     world.idp.sign_in(&mut tab, "ada").await;
@@ -194,9 +161,7 @@ async fn unbound_user_sees_the_idps_own_page_or_is_denied_by_response() {
     assert!(tab.page().visible_text().contains("not authorized"));
     assert!(world.sp.requests().is_empty());
 
-    world
-        .idp
-        .change(|settings| settings.unbound = Unbound::DeniedResponse);
+    world.idp.change(|settings| settings.unbound = Unbound::DeniedResponse);
     let mut tab = tab;
     tab.visit(&world.request_url("")).await;
     let response = xml(&tab.page().form());
@@ -210,42 +175,23 @@ async fn settings_change_by_page_and_by_json() {
     tab.visit(&format!("{}/admin", world.idp.origin())).await;
     let mut form = tab.page().form();
     assert_eq!(form.value("sign"), Some("assertion"));
-    form = form
-        .set("sign", "both")
-        .set("sp_entity_id", "another sp")
-        .set("dropped_attributes", "email, sub");
-    form.fields
-        .push(("misbehaviour".to_owned(), "no_audience".to_owned()));
+    form = form.set("sign", "both").set("sp_entity_id", "another sp").set("dropped_attributes", "email, sub");
+    form.fields.push(("misbehaviour".to_owned(), "no_audience".to_owned()));
     tab.submit(form).await;
     assert!(tab.page().visible_text().contains("Saved"));
     let settings = world.idp.settings();
-    assert_eq!(
-        (settings.sign, settings.sp_entity_id.as_str()),
-        (Sign::Both, "another sp")
-    );
+    assert_eq!((settings.sign, settings.sp_entity_id.as_str()), (Sign::Both, "another sp"));
     assert!(settings.misbehaves(Misbehaviour::NoAudience) && settings.include_groups);
     assert!(settings.dropped_attributes.contains("sub"));
 
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let patch = |body: serde_json::Value| {
         let request = client.patch(format!("{}/admin/settings", world.idp.origin()));
-        request
-            .header("Content-Type", "application/json")
-            .body(body.to_string())
-            .send()
+        request.header("Content-Type", "application/json").body(body.to_string()).send()
     };
-    assert_eq!(
-        patch(json!({"sign": "response", "misbehaviours": ["expired"]}))
-            .await
-            .unwrap()
-            .status(),
-        204
-    );
+    assert_eq!(patch(json!({"sign": "response", "misbehaviours": ["expired"]})).await.unwrap().status(), 204);
     assert_eq!(world.idp.settings().sign, Sign::Response);
-    assert_eq!(
-        patch(json!({"no_such_setting": 1})).await.unwrap().status(),
-        400
-    );
+    assert_eq!(patch(json!({"no_such_setting": 1})).await.unwrap().status(), 400);
 }
 
 #[tokio::test]
@@ -256,14 +202,8 @@ async fn metadata_declares_redirect_only_when_told() {
     tab.visit(&url).await;
     assert!(tab.page().body.contains("HTTP-POST") && !tab.page().body.contains("HTTP-Redirect"));
     assert!(tab.page().body.contains(r#"entityID="pretend idp""#));
-    assert!(
-        tab.page()
-            .body
-            .contains(&world.idp.key().certificate_base64())
-    );
-    world
-        .idp
-        .change(|settings| settings.declare_redirect_endpoint = true);
+    assert!(tab.page().body.contains(&world.idp.key().certificate_base64()));
+    world.idp.change(|settings| settings.declare_redirect_endpoint = true);
     tab.visit(&url).await;
     assert!(tab.page().body.contains("HTTP-Redirect"));
 }
@@ -299,9 +239,6 @@ async fn misbehaves_as_told_and_only_so() {
         world.idp.misbehave([how]);
         let bad = world.response_for("ada").await;
         assert!(shows(&bad, how), "{how:?}: {bad}");
-        assert!(
-            !shows(&good, how),
-            "{how:?} does not show in a good response"
-        );
+        assert!(!shows(&good, how), "{how:?} does not show in a good response");
     }
 }
