@@ -3,6 +3,7 @@
 //! `decide`, `identity_headers` and `login` are pure; `session` keeps state; `endpoints` answers what
 //! lies under the prefix; `proxy` is the thin adapter to Pingora.
 
+pub mod cli;
 pub mod decide;
 pub mod refusal;
 pub mod session;

@@ -3,7 +3,12 @@
 //!
 //! Nothing here uses the SAML code under test: [`issuer`] writes and signs responses by itself.
 
+pub mod browser;
+pub mod demo;
+pub mod gateway;
 pub mod http1;
+pub mod idp;
 pub mod issuer;
 pub mod raw;
 pub mod upstream;
+pub mod world;

@@ -46,7 +46,9 @@ impl RawConnection {
     /// The next response that has a final status; `None` where the server closed the connection instead.
     pub async fn response(&mut self, to: Asked) -> io::Result<Option<RawResponse>> {
         loop {
-            let Some(head) = Head::read(&mut self.stream).await? else { return Ok(None) };
+            let Some(head) = Head::read(&mut self.stream).await? else {
+                return Ok(None);
+            };
             let status = status_of(&head)?;
             if (100..200).contains(&status) && status != 101 {
                 continue;

@@ -1,6 +1,6 @@
 //! Signing keys: made on the spot, or one of the committed test keys.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, RSA_PKCS1_SHA256, RsaKeyPair};
@@ -125,13 +125,13 @@ fn der_of_pem(pem: &str) -> Vec<u8> {
 macro_rules! committed_key {
     ($(#[$doc:meta])* $function:ident, $file:literal) => {
         $(#[$doc])*
-        pub fn $function() -> &'static SigningKey {
-            static KEY: OnceLock<SigningKey> = OnceLock::new();
+        pub fn $function() -> &'static Arc<SigningKey> {
+            static KEY: OnceLock<Arc<SigningKey>> = OnceLock::new();
             KEY.get_or_init(|| {
-                SigningKey::from_pem(
+                Arc::new(SigningKey::from_pem(
                     include_str!(concat!("../../keys/", $file, ".pem")),
                     include_str!(concat!("../../keys/", $file, ".crt")),
-                )
+                ))
             })
         }
     };
@@ -139,7 +139,7 @@ macro_rules! committed_key {
 
 /// The committed keys of `tests/keys`, for making an RSA-4096 key in every test is slow.
 pub mod test_keys {
-    use super::{OnceLock, SigningKey};
+    use super::{Arc, OnceLock, SigningKey};
 
     committed_key!(rsa_4096, "test-rsa-4096");
     committed_key!(rsa_2048, "test-rsa-2048");

@@ -157,7 +157,9 @@ impl Shared {
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     let mut connections = JoinSet::new();
     for number in 0.. {
-        let Ok((stream, _)) = listener.accept().await else { continue };
+        let Ok((stream, _)) = listener.accept().await else {
+            continue;
+        };
         connections.spawn(serve_connection(stream, number, shared.clone()));
         while connections.try_join_next().is_some() {}
     }
