@@ -1,6 +1,6 @@
 //! Who signs people in: trust, addresses, claims and the button.
 
-use saml_core::{Certificate, ClaimNames, EntityId, IdpId, IdpMetadata, Sign, TrustError, TrustedIdp, UniqueIdSource};
+use saml_core::{Certificate, ClaimNames, ClaimSource, EntityId, IdpId, IdpMetadata, Sign, TrustError, TrustedIdp};
 use url::Url;
 
 use super::{Word, accept, parsed, sso_url};
@@ -222,18 +222,13 @@ fn trusted(
     accept(outcome, || section.place(source), findings)
 }
 
-const NAME_ID: &str = "@NameID";
-
 fn claims(section: &Section<'_>) -> ClaimNames {
     let named = |key: &str, default: String| section.text(key).map_or(default, str::to_owned);
+    let sourced = |key: &str, default: ClaimSource| section.text(key).map_or(default, ClaimSource::parse);
     let default = ClaimNames::default();
     ClaimNames {
-        email: named("email", default.email),
-        unique_id: match section.text("unique_id") {
-            Some(NAME_ID) => UniqueIdSource::NameId,
-            Some(name) => UniqueIdSource::Attribute(name.to_owned()),
-            None => default.unique_id,
-        },
+        email: sourced("email", default.email),
+        unique_id: sourced("unique_id", default.unique_id),
         username: section.text("username").map(str::to_owned).or(default.username),
         first_name: named("first_name", default.first_name),
         last_name: named("last_name", default.last_name),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use config::{Access, Allow, Binding, Claim, HeaderPreset, IdentityJwt, LogFormat, PathMatch, Scheme};
-use saml_core::{Sign, UniqueIdSource};
+use saml_core::{ClaimSource, Sign};
 
 use crate::support::{Folder, MINIMAL, instead, with, with_first_route, with_idp};
 
@@ -112,7 +112,7 @@ fn every_value_of_an_identity_provider_arrives() {
     assert_eq!((idp.trusted.sign(), idp.binding), (Sign::Assertion, Binding::Post));
     assert_eq!((idp.button.text.as_str(), idp.button.image_url.as_deref()), ("Go", Some("/logo.png")));
     let claims = idp.trusted.claims();
-    assert_eq!((claims.email.as_str(), &claims.unique_id), ("mail", &UniqueIdSource::NameId));
+    assert_eq!((claims.email.to_string().as_str(), &claims.unique_id), ("mail", &ClaimSource::NameId));
     assert_eq!((claims.username.as_deref(), claims.first_name.as_str()), (Some("uid"), "gn"));
     assert_eq!((claims.last_name.as_str(), claims.groups.as_str()), ("sn", "groups"));
 }

@@ -5,5 +5,6 @@ mod environment;
 mod files;
 mod generated;
 mod hostile;
+mod metadata;
 mod mistakes;
 mod support;

@@ -1,7 +1,7 @@
 //! The claims of a verified Assertion, each from its configured source and no other.
 
 use super::verified::Verified;
-use crate::claims::{ClaimNames, ClaimSource, Identity};
+use crate::claims::{ClaimSource, Identity};
 use crate::rejection::Rejection;
 use crate::xml::Attr;
 
