@@ -14,6 +14,9 @@
     deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)
 )]
 
+#[cfg(all(feature = "danger-accept-any-signature", not(debug_assertions)))]
+compile_error!("danger-accept-any-signature is for tests and never in a release build");
+
 mod authn_request;
 mod claims;
 mod form;

@@ -70,6 +70,9 @@ fn find_signer<'a>(
     signature_value: &[u8],
     pinned: &'a [Certificate],
 ) -> Option<&'a Certificate> {
+    if cfg!(feature = "danger-accept-any-signature") {
+        return pinned.first();
+    }
     let (family, hash) = info.signature_method;
     pinned.iter().find(|certificate| {
         let key = certificate.key();
