@@ -2,6 +2,7 @@
 //! verifications with parsed keys and the digests of exactly the digested bytes.
 
 use std::hint::black_box;
+use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::signature::{KeyPair, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RsaKeyPair};
@@ -118,7 +119,7 @@ impl Floor {
     }
 }
 
-const KEYS: [(&str, fn() -> &'static SigningKey); 2] =
+const KEYS: [(&str, fn() -> &'static Arc<SigningKey>); 2] =
     [("rsa2048", test_keys::rsa_2048), ("rsa4096", test_keys::rsa_4096)];
 
 fn verify_response(criterion: &mut Criterion) {

@@ -66,6 +66,9 @@ rejections! {
     FormParameterUnexpected { name: &'static str } = "form_parameter_unexpected",
         "the form holds the parameter {name}, which has no place beside SAMLResponse",
         "the IdP must answer by HTTP-POST with SAMLResponse and RelayState alone";
+    FormMalformed = "form_malformed",
+        "the form holds a percent sign that begins no escape",
+        "the form was damaged on its way, or is not from a browser: start again";
     SamlResponseMissing = "saml_response_missing",
         "the form holds no SAMLResponse",
         "the IdP must answer by HTTP-POST with the field SAMLResponse";

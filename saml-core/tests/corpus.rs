@@ -1,5 +1,7 @@
 //! Public responses of real issuers: accepted, with `sign` as each is signed and `claims` set to names that it carries.
 
+#![expect(clippy::disallowed_methods, reason = "tests read the corpus from files")]
+
 use std::path::PathBuf;
 
 use base64::Engine;
