@@ -5,6 +5,7 @@
 
 mod key;
 mod sign;
+pub mod wrapping;
 pub mod xml;
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
