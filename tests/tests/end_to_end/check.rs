@@ -1,0 +1,138 @@
+//! `samlgate check` and `samlgate keys generate`, as a person runs them.
+
+use harness::issuer::test_keys;
+
+use crate::support::samlgate;
+
+struct Output {
+    code: Option<i32>,
+    text: String,
+}
+
+fn run(folder: &std::path::Path, arguments: &[&str]) -> Output {
+    let output = samlgate().command(arguments).current_dir(folder).into_std().output().unwrap();
+    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    Output { code: output.status.code(), text }
+}
+
+const FIVE_MISTAKES: &str = "\
+public_url: http://a.example
+listne: 0.0.0.0:8080
+identity_providers:
+  - id: jumpcloud
+    entity_id: jumpcloud-samlgate
+    sso_url: sso.jumpcloud.com/saml2/samlgate
+    certificate_file: missing.pem
+upstreams:
+  app: { servers: ['127.0.0.1:3000'] }
+routes:
+  - { path_prefix: /, access: signed_in, upstream: ap }
+";
+
+#[test]
+fn five_mistakes_are_reported_together_with_their_cures() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("samlgate.yaml"), FIVE_MISTAKES).unwrap();
+    let output = run(folder.path(), &["check"]);
+    assert_eq!(output.code, Some(1), "{}", output.text);
+    for part in [
+        "5 mistakes",
+        "public_url",
+        "https",
+        "listne",
+        "listen",
+        "sso_url",
+        "certificate_file",
+        "missing.pem",
+        "upstream",
+        "app",
+    ] {
+        assert!(output.text.contains(part), "{part}: {}", output.text);
+    }
+    for number in 1..=5 {
+        assert!(output.text.contains(&format!("{number}. ")), "{}", output.text);
+    }
+    assert!(!output.text.contains("6. "));
+    let json = run(folder.path(), &["check", "--json"]);
+    assert_eq!(json.code, Some(1));
+    let value: serde_json::Value = serde_json::from_str(json.text.trim()).unwrap();
+    assert_eq!(value["errors"].as_array().map(Vec::len), Some(5), "{value}");
+}
+
+#[test]
+fn good_settings_pass_and_say_what_to_enter_in_jumpcloud() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = FIVE_MISTAKES
+        .replace("http://a.example", "https://app.example.com")
+        .replace("listne", "listen")
+        .replace("sso.jumpcloud.com", "https://sso.jumpcloud.com")
+        .replace("missing.pem", "certificate.pem")
+        .replace("upstream: ap ", "upstream: app ");
+    std::fs::write(folder.path().join("samlgate.yaml"), good).unwrap();
+    std::fs::write(folder.path().join("certificate.pem"), test_keys::rsa_4096().certificate_pem()).unwrap();
+    let output = run(folder.path(), &["check"]);
+    assert_eq!(output.code, Some(0), "{}", output.text);
+    assert!(output.text.contains("https://app.example.com/saml/acs"), "{}", output.text);
+    assert!(output.text.contains("https://app.example.com/saml/metadata"), "{}", output.text);
+}
+
+#[test]
+fn settings_of_later_versions_are_refused_as_such() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(
+        folder.path().join("samlgate.yaml"),
+        format!("{FIVE_MISTAKES}hosts: [https://b.example]\nsession: {{ store: redis }}\n"),
+    )
+    .unwrap();
+    let output = run(folder.path(), &["check"]);
+    assert!(output.text.contains("7 mistakes") && output.text.contains("not in this version"), "{}", output.text);
+}
+
+#[test]
+fn a_missing_file_is_said_and_not_panicked_about() {
+    let folder = tempfile::tempdir().unwrap();
+    for command in ["check", "run"] {
+        let output = run(folder.path(), &[command]);
+        assert_eq!(output.code, Some(1), "{}", output.text);
+        assert!(output.text.contains("samlgate.yaml") && !output.text.contains("panicked"), "{}", output.text);
+    }
+}
+
+#[test]
+fn keys_are_written_for_their_owner_alone_and_never_overwritten() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("keys")).unwrap();
+    let output = run(folder.path(), &["keys", "generate", "--dir", "keys"]);
+    assert_eq!(output.code, Some(0), "{}", output.text);
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder.path().join("keys")).unwrap() {
+        let entry = entry.unwrap();
+        assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        names.push(entry.file_name().into_string().unwrap());
+    }
+    names.sort();
+    assert!(names.contains(&"seal.current".to_owned()) && names.contains(&"jwt.current".to_owned()), "{names:?}");
+    let before = std::fs::read(folder.path().join("keys/seal.current")).unwrap();
+    run(folder.path(), &["keys", "generate", "--dir", "keys"]);
+    assert_eq!(std::fs::read(folder.path().join("keys/seal.current")).unwrap(), before);
+}
+
+#[test]
+fn help_and_version_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    for arguments in [
+        &["--help"][..],
+        &["run", "--help"],
+        &["check", "--help"],
+        &["keys", "--help"],
+        &["keys", "generate", "--help"],
+        &["version"],
+        &["--version"],
+    ] {
+        let output = run(folder.path(), arguments);
+        assert_eq!(output.code, Some(0), "{arguments:?}: {}", output.text);
+        assert!(!output.text.is_empty());
+    }
+    assert_ne!(run(folder.path(), &["explane"]).code, Some(0));
+}

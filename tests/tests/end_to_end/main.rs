@@ -1,0 +1,14 @@
+//! samlgate as a process, between a JumpCloud-like IdP, a browser with a strict cookie jar and an
+//! application that shows what reached it.
+
+mod attacks;
+mod check;
+mod endpoints;
+mod headers;
+mod identity_jwt;
+mod life;
+mod paths;
+mod refusals;
+mod signing_in;
+mod support;
+mod websockets;

@@ -1,0 +1,65 @@
+//! What the end-to-end tests share.
+
+use harness::browser::Browser;
+use harness::gateway::Program;
+use harness::issuer::ResponseSpec;
+use harness::raw::{self, RawResponse};
+use harness::world::World;
+
+pub(crate) const SESSION: &str = "__Host-samlgate";
+pub(crate) const BINDING: &str = "__Host-samlgate-login";
+
+pub(crate) fn samlgate() -> Program {
+    Program::demo(env!("CARGO_BIN_EXE_demo"))
+}
+
+/// A login of `ada` that waits for the IdP's answer.
+pub(crate) struct Awaiting {
+    pub(crate) browser: Browser,
+    pub(crate) request_id: String,
+}
+
+impl Awaiting {
+    pub(crate) async fn start(world: &mut World, path: &str) -> Self {
+        world.browser = Browser::new();
+        world.at_idp(path).await;
+        let request_id = world.idp.requests().last().expect("a request reached the IdP").id.clone();
+        Self { browser: world.browser.clone(), request_id }
+    }
+
+    pub(crate) fn spec(&self, world: &World) -> ResponseSpec {
+        world.idp.response_spec("ada", Some(&self.request_id))
+    }
+
+    /// Posts `body` to the ACS as the browser would, with its binding cookie and without a session.
+    pub(crate) async fn post(&self, world: &World, body: &str) -> RawResponse {
+        let cookie = self.browser.cookie("localhost", BINDING).expect("the browser keeps the binding cookie");
+        post_acs(world, &format!("{BINDING}={}", cookie.value), body).await
+    }
+}
+
+pub(crate) async fn post_acs(world: &World, cookies: &str, body: &str) -> RawResponse {
+    let request = format!(
+        "POST /saml/acs HTTP/1.1\r\nHost: {host}\r\nOrigin: {idp}\r\nAccept: text/html\r\nSec-Fetch-Site: cross-site\r\n\
+         Sec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\nCookie: {cookies}\r\nConnection: close\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {length}\r\n\r\n{body}",
+        host = world.gateway.authority(),
+        idp = world.idp.origin(),
+        length = body.len(),
+    );
+    raw::exchange(world.gateway.address(), request).await
+}
+
+/// The Cookie header of whoever is signed in, in `browser`.
+pub(crate) fn session_cookie(browser: &Browser) -> String {
+    let cookie = browser.cookie("localhost", SESSION).expect("somebody is signed in");
+    format!("{SESSION}={}", cookie.value)
+}
+
+/// How often `code` was counted as the reason of a login's end.
+pub(crate) async fn refused_logins(world: &World, code: &str) -> f64 {
+    world
+        .gateway
+        .metric("samlgate_logins_total", &[("idp", "jumpcloud"), ("result", "refused"), ("reason", code)])
+        .await
+}
