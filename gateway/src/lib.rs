@@ -4,5 +4,9 @@
 //! lies under the prefix; `proxy` is the thin adapter to Pingora.
 
 pub mod decide;
+pub mod metrics;
+pub mod pages;
 pub mod refusal;
+pub mod respond;
 pub mod session;
+pub mod telemetry;
