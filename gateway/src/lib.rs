@@ -6,3 +6,5 @@
 pub mod decide;
 pub mod refusal;
 pub mod session;
+#[cfg(test)]
+mod testing;
