@@ -10,3 +10,5 @@ pub mod refusal;
 pub mod respond;
 pub mod session;
 pub mod telemetry;
+#[cfg(test)]
+mod testing;
