@@ -4,6 +4,10 @@
 //! lies under the prefix; `proxy` is the thin adapter to Pingora.
 
 pub mod decide;
+pub mod exchange;
+pub mod ingress;
+pub mod lifecycle;
+pub mod login;
 pub mod metrics;
 pub mod pages;
 pub mod refusal;
@@ -12,3 +16,5 @@ pub mod session;
 pub mod telemetry;
 #[cfg(test)]
 mod testing;
+pub mod upstream;
+pub mod verify;

@@ -350,3 +350,76 @@ fn plain_saml(rejection: &Rejection) -> Plain {
         ),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing;
+
+    const ASKER: Asker<'_> = Asker { reader: Reader::Page, request_id: "0123", return_url: "/deep?a=\"b\"" };
+
+    fn answer_to(refusal: &Refusal, reader: Reader) -> (Answer, String) {
+        let answer = refuse(&Site::new(&testing::settings()), refusal, &Asker { reader, ..ASKER });
+        let body = String::from_utf8(answer.body().to_vec()).unwrap();
+        (answer, body)
+    }
+
+    fn header<'a>(answer: &'a Answer, name: &str) -> &'a str {
+        answer.headers().get(name).map(|value| value.to_str().unwrap()).unwrap_or_default()
+    }
+
+    #[test]
+    fn page_shows_code_and_request_and_nothing_for_the_administrator() {
+        let refusal = Refusal::NotInAllowedGroup { needed: vec!["secret-group".to_owned()], arrived: Vec::new() };
+        let (answer, body) = answer_to(&refusal, Reader::Page);
+        assert_eq!(answer.status(), 403);
+        assert!(body.contains("<dd>not_in_allowed_group</dd>") && body.contains("<dd>0123</dd>"));
+        assert!(!body.contains("secret-group"));
+        assert!(body.contains("href=\"/deep?a=&#34;b&#34;\""), "{body}");
+        assert_eq!(header(&answer, "cache-control"), "no-store");
+        assert_eq!(header(&answer, "x-samlgate"), "1");
+        let policy = header(&answer, "content-security-policy");
+        assert!(policy.contains("frame-ancestors 'none'") && policy.contains("form-action 'self'"), "{policy}");
+    }
+
+    #[test]
+    fn json_says_where_to_sign_in_only_where_that_helps() {
+        let (answer, body) = answer_to(&Refusal::LoginRequired, Reader::Json);
+        let value: serde_json::Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(answer.status(), 401);
+        assert_eq!(value["code"], "login_required");
+        assert_eq!(value["request_id"], "0123");
+        assert_eq!(value["login_url"], "https://app.example.com/saml/login?rd=%2Fdeep%3Fa%3D%22b%22");
+        let (_, body) = answer_to(&Refusal::NotAllowed, Reader::Json);
+        assert!(!body.contains("login_url"));
+    }
+
+    #[test]
+    fn a_frame_gets_a_page_that_it_may_show_and_a_link_to_the_top() {
+        let (answer, body) = answer_to(&Refusal::LoginRequiredInFrame, Reader::Frame);
+        assert_eq!(answer.status(), 401);
+        assert!(!header(&answer, "content-security-policy").contains("frame-ancestors"));
+        assert!(body.contains("target=\"_top\""));
+    }
+
+    #[test]
+    fn each_refusal_has_its_status_and_what_belongs_to_it() {
+        let upstream = |fault| Refusal::UpstreamUnavailable { fault, problem: String::new() };
+        let store = Refusal::StoreUnavailable { problem: String::new() };
+        for (refusal, status, name, value) in [
+            (Refusal::UnknownHost { seen: String::new(), wanted: String::new() }, 421, "retry-after", ""),
+            (Refusal::PathAmbiguous, 400, "retry-after", ""),
+            (Refusal::NoRoute, 404, "retry-after", ""),
+            (Refusal::EndpointMethod { wanted: "POST" }, 405, "allow", "POST"),
+            (store, 503, "retry-after", "5"),
+            (upstream(UpstreamFault::Broken), 502, "retry-after", "5"),
+            (upstream(UpstreamFault::NameUnknown), 503, "retry-after", "5"),
+            (upstream(UpstreamFault::TimedOut), 504, "retry-after", "5"),
+            (Rejection::SamlResponseMissing.into(), 400, "retry-after", ""),
+            (Rejection::ResponseNotSigned.into(), 403, "retry-after", ""),
+        ] {
+            let (answer, _) = answer_to(&refusal, Reader::Page);
+            assert_eq!((answer.status().as_u16(), header(&answer, name)), (status, value), "{refusal:?}");
+        }
+    }
+}

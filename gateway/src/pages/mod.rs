@@ -11,6 +11,7 @@ use http::{HeaderName, HeaderValue, Response, StatusCode};
 use saml_core::PostForm;
 
 pub use site::Site;
+pub(crate) use site::{POST_JS, STYLE_CSS};
 
 /// What we send when we answer ourselves.
 pub type Answer = Response<Bytes>;
@@ -92,7 +93,12 @@ pub fn page(site: &Site, status: StatusCode, reach: Reach, template: &impl Templ
     match template.render() {
         Ok(html) => {
             let mut answer = ours(status, "text/html; charset=utf-8", html);
-            answer.headers_mut().insert(CONTENT_SECURITY_POLICY, site.content_security_policy(reach));
+            let headers = answer.headers_mut();
+            headers.insert(CONTENT_SECURITY_POLICY, site.content_security_policy(reach));
+            if reach == Reach::FormLeaves {
+                // Without a referrer the browser would post `Origin: null`, which some IdPs refuse.
+                headers.insert(REFERRER_POLICY, HeaderValue::from_static("strict-origin"));
+            }
             answer
         }
         // Writing to a String does not fail; a formatter of a field could.
@@ -108,7 +114,7 @@ pub fn ours(status: StatusCode, content_type: &'static str, body: impl Into<Byte
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     headers.insert(OURS, HeaderValue::from_static("1"));
     answer
 }

@@ -18,6 +18,8 @@ pub struct Site {
     pub post_js_url: String,
     pub login_url: String,
     pub logout_url: String,
+    /// Where users end their session at the IdP, if we know the place.
+    pub portal_url: Option<String>,
     policy_ours: HeaderValue,
     policy_form_leaves: HeaderValue,
     policy_framed: HeaderValue,
@@ -40,6 +42,7 @@ impl Site {
             post_js_url: format!("{prefix}/post.js?v={}", version_of(POST_JS)),
             login_url: format!("{prefix}/login"),
             logout_url: format!("{prefix}/logout"),
+            portal_url: portal_url(settings),
             policy_ours: header(format!("{base}; frame-ancestors 'none'; form-action 'self'")),
             policy_form_leaves: header(format!("{base}; frame-ancestors 'none'")),
             policy_framed: header(format!("{base}; form-action 'none'")),
@@ -67,6 +70,16 @@ fn origin_text(settings: &Settings) -> String {
         config::Scheme::Https => "https",
     };
     format!("{scheme}://{}", settings.public_url.authority)
+}
+
+/// JumpCloud has no single logout; its users sign out in the user console.
+fn portal_url(settings: &Settings) -> Option<String> {
+    let is_jumpcloud = |idp: &config::IdentityProvider| {
+        let uri: Option<http::Uri> = idp.sso_url.as_str().parse().ok();
+        uri.and_then(|uri| uri.host().map(|host| host.ends_with(".jumpcloud.com"))).unwrap_or_default()
+    };
+    let known = settings.identity_providers.iter().any(is_jumpcloud);
+    known.then(|| "https://console.jumpcloud.com/userconsole".to_owned())
 }
 
 /// The origins of the button images, each once, as CSP sources.

@@ -7,6 +7,7 @@ use aws_lc_rs::rand::SystemRandom;
 use saml_core::{IdpId, ReplayKey, RequestId, Timestamp};
 
 use super::pending::PENDING_SECONDS;
+use super::rounds::Rounds;
 use super::store::{ClaimOutcome, PendingState, SessionStore, TakeOutcome};
 use super::ticket::{BrowserBinding, Ticket};
 use super::types::{PendingLogin, SessionRecord};
@@ -62,6 +63,8 @@ fn login(browser: &BrowserBinding, created: i64) -> PendingLogin {
         return_url: "/deep?x=1".into(),
         binding: browser.hash(),
         created: at(created),
+        rounds: Rounds::none(at(created)),
+        replaces: None,
     }
 }
 

@@ -5,6 +5,7 @@ mod cookies;
 mod groups;
 mod memory;
 mod pending;
+mod rounds;
 mod store;
 mod ticket;
 mod types;
@@ -20,6 +21,7 @@ pub use cookies::{
 pub use groups::Groups;
 pub use memory::MemoryStore;
 pub use pending::PENDING_SECONDS;
+pub use rounds::Rounds;
 pub use store::{ClaimOutcome, PendingState, SessionStore, StoreError, TakeOutcome};
 pub use ticket::{BindingHash, BrowserBinding, RandomError, SessionKey, Ticket};
 pub use types::{PendingLogin, Session, SessionRecord};

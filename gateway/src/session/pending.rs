@@ -145,6 +145,7 @@ fn forget<K: Hash + Eq>(index: &mut HashMap<K, BTreeSet<Number>>, key: &K, numbe
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::session::rounds::Rounds;
     use crate::session::ticket::BrowserBinding;
     use saml_core::IdpId;
     use std::net::Ipv4Addr;
@@ -165,6 +166,8 @@ mod tests {
             return_url: "/".into(),
             binding: BrowserBinding::parse(&text).unwrap().hash(),
             created: Timestamp::from_unix(at, 0),
+            rounds: Rounds::none(Timestamp::from_unix(at, 0)),
+            replaces: None,
         }
     }
 

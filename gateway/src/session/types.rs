@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use saml_core::{IdpId, Timestamp};
 
 use super::groups::Groups;
+use super::rounds::Rounds;
 use super::ticket::{BindingHash, SessionKey};
 
 /// A signed-in person, as kept by a store. A user is (`idp`, `unique_id`), never an e-mail alone.
@@ -82,4 +83,8 @@ pub struct PendingLogin {
     pub return_url: Box<str>,
     pub binding: BindingHash,
     pub created: Timestamp,
+    /// Fresh logins that this browser needed before this one.
+    pub rounds: Rounds,
+    /// The session that this browser had; it ends when this login succeeds.
+    pub replaces: Option<SessionKey>,
 }
