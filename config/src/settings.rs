@@ -1,5 +1,6 @@
 //! The checked settings: what the rest of samlgate may rely on without looking again.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -18,6 +19,16 @@ pub struct Origin {
 pub enum Scheme {
     Http,
     Https,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = match self.scheme {
+            Scheme::Http => "http",
+            Scheme::Https => "https",
+        };
+        write!(f, "{scheme}://{}", self.authority)
+    }
 }
 
 /// All settings, checked. See `docs/configuration.md` for the file that they come from.
@@ -92,8 +103,19 @@ pub struct Upstream {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerAddress {
+    /// A name, or an IP address; IPv6 without its brackets.
     pub host: String,
     pub port: u16,
+}
+
+impl fmt::Display for ServerAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -182,6 +204,26 @@ pub enum HeaderPreset {
     XForwarded,
     RemoteUser,
     XAuthRequest,
+}
+
+impl HeaderPreset {
+    /// The headers that the preset sets: unique id, e-mail, username (else e-mail), groups.
+    pub const fn headers(self) -> [(&'static str, Claim); 4] {
+        let names = match self {
+            Self::XForwarded => {
+                ["X-Forwarded-User", "X-Forwarded-Email", "X-Forwarded-Preferred-Username", "X-Forwarded-Groups"]
+            }
+            Self::RemoteUser => ["Remote-User", "Remote-Email", "Remote-Preferred-Username", "Remote-Groups"],
+            Self::XAuthRequest => [
+                "X-Auth-Request-User",
+                "X-Auth-Request-Email",
+                "X-Auth-Request-Preferred-Username",
+                "X-Auth-Request-Groups",
+            ],
+        };
+        let [user, email, username, groups] = names;
+        [(user, Claim::User), (email, Claim::Email), (username, Claim::Username), (groups, Claim::Groups)]
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,0 +1,187 @@
+//! Origins, authorities, sockets and upstream servers.
+
+use std::net::SocketAddr;
+
+use url::Url;
+
+use super::Fault;
+use crate::settings::{Origin, Scheme, ServerAddress};
+
+const ORIGIN_CURE: &str = "write scheme and host alone, such as `https://app.example.com`";
+
+/// `public_url`: an origin that browsers keep the login cookie on.
+pub(crate) fn origin(text: &str) -> Result<Origin, Fault> {
+    if text.chars().any(|c| c.is_whitespace() || c == '\\') {
+        return Err(Fault::new("contains white space or a backslash", ORIGIN_CURE));
+    }
+    let url = Url::parse(text).map_err(|error| Fault::new(format!("is no address: {error}"), ORIGIN_CURE))?;
+    let scheme = match url.scheme() {
+        "https" => Scheme::Https,
+        "http" => Scheme::Http,
+        _ => return Err(Fault::new("begins with neither https:// nor http://", ORIGIN_CURE)),
+    };
+    let Some(host) = url.host_str().filter(|host| !host.is_empty()) else {
+        return Err(Fault::new("names no host", ORIGIN_CURE));
+    };
+    let authority = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+    let bare = Origin { scheme, authority };
+    let cure = format!("write `{bare}`");
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(Fault::new("holds a user name or password", cure));
+    }
+    if url.path() != "/" {
+        return Err(Fault::new("has a path: it is an origin, and everything below it is ours", cure));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(Fault::new("has a query or a fragment", cure));
+    }
+    if host.ends_with('.') {
+        return Err(Fault::new("has a host that ends with a dot, which browsers hold for another host", cure));
+    }
+    if scheme == Scheme::Http && !matches!(host, "localhost" | "127.0.0.1" | "[::1]") {
+        return Err(Fault::new(
+            "must be https, or http on localhost or 127.0.0.1; elsewhere no browser keeps the login cookie",
+            format!("write `https://{}` (plain http may arrive at `listen` where TLS ends in front)", bare.authority),
+        ));
+    }
+    Ok(bare)
+}
+
+/// `host` or `host:port`, lower case, as a Host header carries it.
+pub(crate) fn authority(text: &str) -> Result<String, Fault> {
+    let cure = "write a host with a port where it needs one, such as `app.example.com` or `app.internal:8443`";
+    let lower = text.to_ascii_lowercase();
+    let (host, port) = split_port(&lower);
+    if !is_host(host) {
+        return Err(Fault::new("is no host", cure));
+    }
+    match port {
+        Some(port) if number(port).is_none() => Err(Fault::new("has a port that is no number from 1 to 65535", cure)),
+        _ => Ok(lower),
+    }
+}
+
+/// `listen` and `admin_listen`.
+pub(crate) fn socket(text: &str) -> Result<SocketAddr, Fault> {
+    text.parse().map_err(|_| {
+        let cure = match split_port(text) {
+            ("", Some(port)) => format!("write `0.0.0.0:{port}` for every address, or `127.0.0.1:{port}`"),
+            ("localhost", Some(port)) => format!("write `127.0.0.1:{port}`"),
+            (host, None) if host.parse::<std::net::Ipv4Addr>().is_ok() => format!("write `{host}:8080`"),
+            _ => "write an IP address and a port, such as `0.0.0.0:8080` or `[::]:8080`".to_owned(),
+        };
+        Fault::new("is no IP address with a port", cure)
+    })
+}
+
+/// A server of an upstream.
+pub(crate) fn server(text: &str) -> Result<ServerAddress, Fault> {
+    let cure = "write `host:port`, such as `127.0.0.1:3000`, `app:3000` or `[::1]:3000`";
+    if text.starts_with("https://") {
+        return Err(Fault::new("asks for TLS to the upstream, which is not in this version", cure));
+    }
+    if let Some(rest) = text.strip_prefix("http://") {
+        let authority = rest.split('/').next().unwrap_or_default();
+        let bare = authority.rsplit('@').next().unwrap_or_default();
+        let bare = if split_port(bare).1.is_some() { bare.to_owned() } else { format!("{bare}:80") };
+        return Err(Fault::new("is an address with a scheme", format!("write `{bare}`")));
+    }
+    let (host, port) = split_port(text);
+    if !is_host(host) {
+        return Err(Fault::new("names no host", cure));
+    }
+    let Some(port) = port else { return Err(Fault::new("has no port", format!("write `{text}:80`, with its port"))) };
+    let Some(port) = number(port) else {
+        return Err(Fault::new("has a port that is no number from 1 to 65535", cure));
+    };
+    Ok(ServerAddress { host: host.trim_matches(['[', ']']).to_ascii_lowercase(), port })
+}
+
+fn split_port(text: &str) -> (&str, Option<&str>) {
+    match text.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') && (!host.contains(':') || host.ends_with(']')) => (host, Some(port)),
+        _ => (text, None),
+    }
+}
+
+fn number(port: &str) -> Option<u16> {
+    let digits = !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit());
+    port.parse().ok().filter(|number| digits && *number != 0)
+}
+
+fn is_host(host: &str) -> bool {
+    if let Some(address) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        return address.parse::<std::net::Ipv6Addr>().is_ok();
+    }
+    let is_label = |label: &str| {
+        !label.is_empty()
+            && label.len() <= 63
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    };
+    host.len() <= 253 && host.split('.').all(is_label)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn origin_is_lower_case_without_the_default_port() {
+        for (text, expected) in [
+            ("https://App.Example.COM", "https://app.example.com"),
+            ("https://app.example.com:443/", "https://app.example.com"),
+            ("https://app.example.com:8443", "https://app.example.com:8443"),
+            ("http://localhost:80", "http://localhost"),
+            ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+            ("http://[::1]:8080", "http://[::1]:8080"),
+        ] {
+            assert_eq!(origin(text).map(|origin| origin.to_string()), Ok(expected.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn origin_is_nothing_more_than_an_origin() {
+        for (text, expected) in [
+            ("app.example.com", "is no address"),
+            ("ftp://app.example.com", "neither https"),
+            ("https://app.example.com/app", "path"),
+            ("https://app.example.com/?a", "query"),
+            ("https://app.example.com/#a", "fragment"),
+            ("https://user@app.example.com", "user name"),
+            ("https://app.example.com.", "dot"),
+            ("https:// app.example.com", "white space"),
+            ("http://app.example.com", "elsewhere no browser keeps the login cookie"),
+            ("http://localhost.example.com", "elsewhere no browser keeps the login cookie"),
+        ] {
+            let fault = origin(text).expect_err(text);
+            assert!(fault.problem.contains(expected), "{text}: {fault:?}");
+        }
+    }
+
+    #[test]
+    fn servers_are_a_host_and_a_port() {
+        for (text, host, port) in [("127.0.0.1:3000", "127.0.0.1", 3000), ("App:80", "app", 80), ("[::1]:3", "::1", 3)]
+        {
+            assert_eq!(server(text), Ok(ServerAddress { host: host.to_owned(), port }), "{text}");
+        }
+        for text in
+            ["", "app", ":80", "app:", "app:0", "app:70000", "app:+80", "::1:80", "http://app", "a b:1", "app:80/x"]
+        {
+            assert!(server(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn sockets_explain_the_forms_of_other_servers() {
+        assert!(socket("[::]:8080").is_ok());
+        for (text, cure) in [
+            (":8080", "0.0.0.0:8080"),
+            ("localhost:9090", "127.0.0.1:9090"),
+            ("0.0.0.0", "0.0.0.0:8080"),
+            ("x", "0.0.0.0:8080"),
+        ] {
+            let fault = socket(text).expect_err(text);
+            assert!(fault.cure.contains(cure), "{text}: {fault:?}");
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! Files that the settings name: certificates, metadata, TLS files, the directory of keys.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path as FilePath;
+
+use saml_core::{Certificate, EntityId, IdpMetadata, Timestamp};
+
+use super::Fault;
+use crate::source::{Findings, read_bytes};
+use crate::table::Place;
+
+/// Where JumpCloud keeps the file.
+const IDP_CERTIFICATE: &str = "JumpCloud: SSO Applications, your application, SSO tab, IDP Certificate Valid, Download Certificate; \
+                               give that file's whole content";
+const UNREADABLE: &str = "certificate_unreadable";
+
+fn read(path: &FilePath) -> Result<Vec<u8>, Fault> {
+    read_bytes(path).map_err(|error| {
+        let cure = match error.kind() {
+            io::ErrorKind::NotFound => "create the file or correct the name; it is relative to the settings file",
+            io::ErrorKind::PermissionDenied => "let the user that samlgate runs as read it",
+            _ => "name a regular file of at most 1 MiB",
+        };
+        Fault::new(format!("cannot be read from {}: {error}", path.display()), cure)
+    })
+}
+
+/// The IdP certificates in a file, or in the text that stands in the settings.
+pub(crate) fn certificates(source: CertificateSource<'_>, place: Place, findings: &mut Findings) -> Vec<Certificate> {
+    let parsed = match source {
+        CertificateSource::Text(text) => Certificate::parse_all(text.as_bytes()),
+        CertificateSource::File(name) => match read(&findings.file(name)) {
+            Ok(bytes) => Certificate::parse_all(&bytes),
+            Err(fault) => {
+                findings.refuse_with(UNREADABLE, place, fault.problem, fault.cure);
+                return Vec::new();
+            }
+        },
+    };
+    match parsed {
+        Ok(certificates) => {
+            for certificate in &certificates {
+                warn_of_expiry(certificate, &place, findings);
+            }
+            certificates
+        }
+        Err(error) => {
+            findings.refuse_with(error.code(), place, error.to_string(), IDP_CERTIFICATE);
+            Vec::new()
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum CertificateSource<'s> {
+    Text(&'s str),
+    File(&'s str),
+}
+
+/// The days before expiry on which JumpCloud writes to its administrators.
+const WARNING_DAYS: [i64; 4] = [1, 7, 30, 60];
+
+/// A warning only: a pinned key is trusted for being pinned, and JumpCloud may sign past the date.
+pub(crate) fn warn_of_expiry(certificate: &Certificate, place: &Place, findings: &mut Findings) {
+    let (now, end) = (findings.now(), certificate.not_after());
+    let name = format!("the certificate {}", certificate.fingerprint());
+    let cure = "JumpCloud: SSO tab, IDP Certificate Valid, Regenerate certificate and Download Certificate; pin the new one beside the old until it signs";
+    if certificate.not_before() > now {
+        let problem = format!("{name} is not valid before {}", certificate.not_before());
+        findings.warn(place.clone(), problem, "check the clock of this machine and whether this is the right file");
+    }
+    if end <= now {
+        findings.warn(place.clone(), format!("{name} expired at {end}; it is still accepted"), cure);
+    } else if let Some(days) = WARNING_DAYS.into_iter().find(|days| end <= now.plus_seconds(days * 86_400)) {
+        let unit = if days == 1 { "day" } else { "days" };
+        findings.warn(place.clone(), format!("{name} expires within {days} {unit}, at {end}"), cure);
+    }
+}
+
+pub(crate) fn metadata(name: &str, entity_id: &EntityId, place: Place, findings: &mut Findings) -> Option<IdpMetadata> {
+    let path = findings.file(name);
+    let cure = "JumpCloud: SSO tab, Export Metadata; give that file, and its entityID as `entity_id`";
+    let bytes = match read(&path) {
+        Ok(bytes) => bytes,
+        Err(fault) => {
+            findings.refuse(place, fault.problem, fault.cure);
+            return None;
+        }
+    };
+    let metadata = match IdpMetadata::parse(&bytes, entity_id) {
+        Ok(metadata) => metadata,
+        Err(error) => {
+            findings.refuse(place, error.to_string(), cure);
+            return None;
+        }
+    };
+    if metadata.valid_until.is_some_and(|until: Timestamp| until <= findings.now()) {
+        findings.warn(place.clone(), "the metadata is past its validUntil; it is still accepted", cure);
+    }
+    for certificate in &metadata.certificates {
+        warn_of_expiry(certificate, &place, findings);
+    }
+    Some(metadata)
+}
+
+/// Which PEM blocks a file holds; what they contain is for the TLS library to judge.
+pub(crate) fn tls_certificate(path: &FilePath) -> Result<(), Fault> {
+    let text = String::from_utf8_lossy(&read(path)?).into_owned();
+    if text.contains("-----BEGIN CERTIFICATE-----") {
+        return Ok(());
+    }
+    let problem = if text.contains("PRIVATE KEY-----") {
+        "holds a private key and no certificate"
+    } else {
+        "holds no PEM certificate"
+    };
+    Err(Fault::new(problem, "name the PEM file with the server's certificate, then its intermediates"))
+}
+
+pub(crate) fn tls_key(path: &FilePath) -> Result<(), Fault> {
+    let text = String::from_utf8_lossy(&read(path)?).into_owned();
+    let cure = "name the PEM file with the private key that belongs to the certificate, without a password";
+    if text.contains("-----BEGIN ENCRYPTED PRIVATE KEY-----") || text.contains("Proc-Type: 4,ENCRYPTED") {
+        return Err(Fault::new("holds a private key under a password", cure));
+    }
+    let kinds = ["PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY"];
+    if !kinds.iter().any(|kind| text.contains(&format!("-----BEGIN {kind}-----"))) {
+        return Err(Fault::new("holds no PEM private key", cure));
+    }
+    owner_only(path)
+}
+
+const KEY_NAMES: [&str; 5] = ["seal", "index", "jwt", "sp-signing", "sp-decryption"];
+const KEY_AGES: [&str; 3] = ["current", "previous", "next"];
+
+pub(crate) fn keys_dir(path: &FilePath) -> Result<(), Fault> {
+    let cure = "create the directory, and run `samlgate keys generate` to fill it";
+    match fs::metadata(path) {
+        Ok(found) if found.is_dir() => {}
+        Ok(_) => return Err(Fault::new(format!("{} is no directory", path.display()), cure)),
+        Err(error) => return Err(Fault::new(format!("cannot be opened at {}: {error}", path.display()), cure)),
+    }
+    for name in KEY_NAMES {
+        for age in KEY_AGES {
+            let key = path.join(format!("{name}.{age}"));
+            if key.exists() {
+                owner_only(&key)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A private key that others can read is nobody's secret.
+fn owner_only(path: &FilePath) -> Result<(), Fault> {
+    let shown = path.display();
+    let mode = fs::metadata(path)
+        .map_err(|error| Fault::new(format!("cannot look at {shown}: {error}"), "make it readable to samlgate"))?
+        .permissions()
+        .mode();
+    if mode & 0o077 == 0 {
+        return Ok(());
+    }
+    let problem = format!("{shown} has mode {:04o}: others than its owner can reach the private key", mode & 0o7777);
+    Err(Fault::new(problem, format!("run `chmod 600 {shown}`")))
+}

@@ -1,0 +1,211 @@
+//! The sections of the settings: for each its table of keys and what the values mean.
+
+mod access;
+mod identity_headers;
+mod identity_providers;
+mod routes;
+mod server;
+mod session;
+mod sso_url;
+mod upstreams;
+
+use saml_core::{AcsUrl, EntityId, IdError, ServiceProvider};
+
+use crate::check::{self, Fault};
+use crate::settings::{Origin, Settings};
+use crate::source::Findings;
+use crate::table::{Choices, Key, Kind, Place, Section, Table, seconds};
+
+pub(crate) static ROOT: Table = Table {
+    title: "Top level",
+    about: "The file is one YAML map of these keys.",
+    keys: &[
+        Key::required(
+            "public_url",
+            Kind::Text,
+            "the address that people type, such as `https://app.example.com`; ACS URL and entity ID come from it",
+        ),
+        Key::optional("listen", Kind::Text, "`0.0.0.0:8080`", "IP address and port of the public listener"),
+        Key::optional(
+            "admin_listen",
+            Kind::Text,
+            "`127.0.0.1:9090`",
+            "IP address and port of `/metrics`, `/healthz` and `/readyz`",
+        ),
+        Key::optional("prefix", Kind::Text, "`/saml`", "the path that our own endpoints lie under"),
+        Key::optional("tls", Kind::Section(&server::TLS), "plain http", "TLS on the public listener"),
+        Key::optional(
+            "threads",
+            Kind::Count { min: 1, max: 1024 },
+            "the number of cores",
+            "worker threads of the public listener",
+        ),
+        Key::optional(
+            "sp_entity_id",
+            Kind::Text,
+            "`<public_url><prefix>/metadata`",
+            "what IdPs know us as; JumpCloud: SP Entity ID",
+        ),
+        Key::optional(
+            "clock_skew",
+            Kind::Duration { min: seconds(0), max: seconds(300) },
+            "`180s`",
+            "how far our clock and the IdP's may differ, in whole seconds",
+        ),
+        Key::required(
+            "identity_providers",
+            Kind::Sections(&identity_providers::TABLE),
+            "who signs people in; exactly one in this version",
+        ),
+        Key::optional(
+            "login_page",
+            Kind::Boolean,
+            "`true`",
+            "show the page with the login button, or go straight to the IdP",
+        ),
+        Key::required(
+            "upstreams",
+            Kind::Named(&upstreams::TABLE),
+            "the applications, each under a name that routes use",
+        ),
+        Key::required(
+            "routes",
+            Kind::Sections(&routes::TABLE),
+            "who may reach what, in order: the first match decides",
+        ),
+        Key::optional("session", Kind::Section(&session::TABLE), "its defaults", "how long a login lasts"),
+        Key::optional("provisioning", Kind::Section(&session::PROVISIONING), "its defaults", "which users exist"),
+        Key::optional(
+            "identity_headers",
+            Kind::Section(&identity_headers::TABLE),
+            "its defaults",
+            "how the application learns who the user is",
+        ),
+        Key::optional(
+            "keys_dir",
+            Kind::File,
+            "keys are made in memory",
+            "the directory that `samlgate keys generate` writes to; its files must be readable by their owner alone",
+        ),
+        Key::optional("log", Kind::Section(&server::LOG), "its defaults", "what is logged, and how"),
+        Key::optional(
+            "shutdown_timeout",
+            Kind::Duration { min: seconds(0), max: seconds(3600) },
+            "`30s`",
+            "how long requests in flight may take after SIGTERM",
+        ),
+    ],
+    later: &[
+        "hosts",
+        "trusted_proxies",
+        "proxy_protocol",
+        "control_socket",
+        "control_token_file",
+        "revocations_file",
+        "replicas",
+        "audit",
+        "branding",
+        "tracing",
+        "otlp",
+        "second_opinion",
+        "limits",
+    ],
+};
+
+/// A choice that the settings offer, by its word.
+pub(crate) struct Word<T: 'static> {
+    words: &'static Choices,
+    meanings: &'static [T],
+}
+
+impl<T: Copy> Word<T> {
+    fn meaning(&self, word: Option<&str>) -> Option<T> {
+        let position = self.words.values.iter().position(|value| Some(*value) == word)?;
+        self.meanings.get(position).copied()
+    }
+}
+
+/// The settings; `None` only where a mistake was reported, here or by the check of the shape.
+pub(crate) fn read(root: &Section<'_>, findings: &mut Findings) -> Option<Settings> {
+    let public_url = root.text("public_url").and_then(|text| {
+        let outcome = check::origin(text);
+        accept(outcome, || root.place("public_url"), findings)
+    });
+    let prefix = server::prefix(root, findings);
+    let (listen, admin_listen) = server::listeners(root, findings);
+    let tls = server::tls(root, findings);
+    let service_provider =
+        public_url.as_ref().and_then(|public_url| service_provider(root, public_url, &prefix, findings));
+    let identity_providers = identity_providers::read(root, findings);
+    let upstreams = upstreams::read(root, findings);
+    let surroundings = routes::Surroundings { public_url: public_url.as_ref(), prefix: &prefix, upstreams: &upstreams };
+    let routes = routes::read(root, &surroundings, findings);
+    let session = session::read(root, findings);
+    let identity_headers = identity_headers::read(root, findings);
+    let keys_dir = server::keys_dir(root, findings);
+    Some(Settings {
+        public_url: public_url?,
+        listen: listen?,
+        admin_listen: admin_listen?,
+        prefix,
+        tls,
+        threads: server::threads(root),
+        service_provider: service_provider?,
+        identity_providers: identity_providers?,
+        login_page: root.boolean("login_page").unwrap_or(true),
+        upstreams,
+        routes: routes?,
+        session,
+        identity_headers,
+        keys_dir,
+        log: server::log(root),
+        shutdown_timeout: root.duration("shutdown_timeout").unwrap_or(seconds(30)),
+    })
+}
+
+const DEFAULT_SKEW_SECONDS: u16 = 180;
+
+fn service_provider(
+    root: &Section<'_>,
+    public_url: &Origin,
+    prefix: &str,
+    findings: &mut Findings,
+) -> Option<ServiceProvider> {
+    let skew_seconds = match root.duration("clock_skew") {
+        None => DEFAULT_SKEW_SECONDS,
+        Some(skew) => {
+            if skew.subsec_nanos() != 0 {
+                let problem = "is no whole number of seconds";
+                findings.refuse(root.place("clock_skew"), problem, "write whole seconds, such as `clock_skew: 180s`");
+            }
+            u16::try_from(skew.as_secs()).unwrap_or(DEFAULT_SKEW_SECONDS)
+        }
+    };
+    let default = format!("{public_url}{prefix}/metadata");
+    let entity_id = EntityId::parse(root.text("sp_entity_id").unwrap_or(&default));
+    let acs_url = AcsUrl::parse(&format!("{public_url}{prefix}/acs"));
+    let entity_id = accept(entity_id.map_err(Fault::from), || root.place("sp_entity_id"), findings);
+    let acs_url = accept(acs_url.map_err(Fault::from), || root.place("public_url"), findings);
+    Some(ServiceProvider { entity_id: entity_id?, acs_url: acs_url?, skew_seconds })
+}
+
+/// The value, or its fault reported.
+fn accept<T>(outcome: Result<T, Fault>, place: impl FnOnce() -> Place, findings: &mut Findings) -> Option<T> {
+    match outcome {
+        Ok(value) => Some(value),
+        Err(Fault { problem, cure }) => {
+            findings.refuse(place(), problem, cure);
+            None
+        }
+    }
+}
+
+/// The identifier that stands at `key`; `None` where nothing does, or its fault was reported.
+fn parsed<T>(
+    section: &Section<'_>,
+    key: &str,
+    parse: impl Fn(&str) -> Result<T, IdError>,
+    findings: &mut Findings,
+) -> Option<T> {
+    accept(parse(section.text(key)?).map_err(Fault::from), || section.place(key), findings)
+}

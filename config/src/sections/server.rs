@@ -1,0 +1,129 @@
+//! Listeners, TLS files, prefix, threads, keys and logs.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::thread;
+
+use super::{Word, accept};
+use crate::check::{self, Fault};
+use crate::settings::{LogFormat, LogSettings, TlsFiles};
+use crate::source::Findings;
+use crate::table::{Choices, Key, Kind, Section, Table};
+
+pub(crate) static TLS: Table = Table {
+    title: "tls",
+    about: "TLS on the public listener. Without it the listener speaks plain http, as where TLS ends in front.",
+    keys: &[
+        Key::required("certificate_file", Kind::File, "PEM: the server's certificate, then its intermediates"),
+        Key::required("key_file", Kind::File, "PEM: the private key; a file that others can read is refused"),
+    ],
+    later: &[],
+};
+
+pub(crate) static LOG: Table = Table {
+    title: "log",
+    about: "Logs go to standard error.",
+    keys: &[
+        Key::optional("level", Kind::Choice(&LEVELS), "`info`", "how much is logged"),
+        Key::optional("format", Kind::Choice(FORMATS.words), "`json`", "one JSON object per line, or text for people"),
+        Key::optional("access", Kind::Boolean, "`true`", "one line for each request"),
+    ],
+    later: &[],
+};
+
+static LEVELS: Choices = Choices { values: &["trace", "debug", "info", "warn", "error"], later: &[] };
+
+static FORMATS: Word<LogFormat> =
+    Word { words: &Choices { values: &["json", "text"], later: &[] }, meanings: &[LogFormat::Json, LogFormat::Text] };
+
+const DEFAULT_LISTEN: &str = "0.0.0.0:8080";
+const DEFAULT_ADMIN_LISTEN: &str = "127.0.0.1:9090";
+const DEFAULT_PREFIX: &str = "/saml";
+
+/// `listen` and `admin_listen`.
+pub(crate) fn listeners(root: &Section<'_>, findings: &mut Findings) -> (Option<SocketAddr>, Option<SocketAddr>) {
+    let mut read = |key, default| {
+        let outcome = check::socket(root.text(key).unwrap_or(default));
+        accept(outcome, || root.place(key), findings)
+    };
+    let listen = read("listen", DEFAULT_LISTEN);
+    let admin_listen = read("admin_listen", DEFAULT_ADMIN_LISTEN);
+    if let (Some(public), Some(admin)) = (listen, admin_listen)
+        && collide(public, admin)
+    {
+        let key = if root.has("admin_listen") { "admin_listen" } else { "listen" };
+        let problem = format!("is taken by both `listen` ({public}) and `admin_listen` ({admin})");
+        findings.refuse(root.place(key), problem, "give the two listeners different ports");
+    }
+    (listen, admin_listen)
+}
+
+/// Whether binding one would keep the other from its address. Port 0 is another port each time.
+fn collide(a: SocketAddr, b: SocketAddr) -> bool {
+    let same_address = a.ip() == b.ip() || a.ip().is_unspecified() || b.ip().is_unspecified();
+    a.port() != 0 && a.port() == b.port() && same_address
+}
+
+pub(crate) fn prefix(root: &Section<'_>, findings: &mut Findings) -> String {
+    let prefix = root.text("prefix").unwrap_or(DEFAULT_PREFIX);
+    match accept(check::endpoint_prefix(prefix), || root.place("prefix"), findings) {
+        Some(()) => prefix.to_owned(),
+        None => DEFAULT_PREFIX.to_owned(),
+    }
+}
+
+pub(crate) fn threads(root: &Section<'_>) -> usize {
+    let cores = || thread::available_parallelism().map_or(1, usize::from);
+    root.count("threads").and_then(|count| usize::try_from(count).ok()).unwrap_or_else(cores)
+}
+
+pub(crate) fn tls(root: &Section<'_>, findings: &mut Findings) -> Option<TlsFiles> {
+    if !root.has("tls") {
+        return None;
+    }
+    let tls = root.section("tls");
+    let certificate_file = file(&tls, "certificate_file", |path| check::tls_certificate(path), findings);
+    let key_file = file(&tls, "key_file", |path| check::tls_key(path), findings);
+    Some(TlsFiles { certificate_file: certificate_file?, key_file: key_file? })
+}
+
+pub(crate) fn keys_dir(root: &Section<'_>, findings: &mut Findings) -> Option<PathBuf> {
+    file(root, "keys_dir", |path| check::keys_dir(path), findings)
+}
+
+fn file(
+    section: &Section<'_>,
+    key: &str,
+    check: impl Fn(&PathBuf) -> Result<(), Fault>,
+    findings: &mut Findings,
+) -> Option<PathBuf> {
+    let path = findings.file(section.text(key)?);
+    accept(check(&path), || section.place(key), findings).map(|()| path)
+}
+
+pub(crate) fn log(root: &Section<'_>) -> LogSettings {
+    let log = root.section("log");
+    LogSettings {
+        level: log.choice("level").unwrap_or("info").to_owned(),
+        format: FORMATS.meaning(log.choice("format")).unwrap_or(LogFormat::Json),
+        access: log.boolean("access").unwrap_or(true),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::collide;
+
+    #[test]
+    fn listeners_collide_on_one_port_of_one_address() {
+        for (a, b, expected) in [
+            ("127.0.0.1:1", "127.0.0.1:1", true),
+            ("0.0.0.0:1", "127.0.0.1:1", true),
+            ("127.0.0.1:1", "127.0.0.2:1", false),
+            ("127.0.0.1:1", "127.0.0.1:2", false),
+            ("127.0.0.1:0", "127.0.0.1:0", false),
+        ] {
+            assert_eq!(collide(a.parse().unwrap(), b.parse().unwrap()), expected, "{a} {b}");
+        }
+    }
+}

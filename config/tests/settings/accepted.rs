@@ -1,0 +1,220 @@
+//! What right settings become.
+
+use std::time::Duration;
+
+use config::{Access, Allow, Binding, Claim, HeaderPreset, IdentityJwt, LogFormat, PathMatch, Scheme};
+use saml_core::{Sign, UniqueIdSource};
+
+use crate::support::{Folder, MINIMAL, instead, with, with_first_route, with_idp};
+
+#[test]
+fn minimal_settings_have_the_documented_defaults() {
+    let loaded = Folder::new().accepted(MINIMAL);
+    assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+    let settings = loaded.settings;
+    assert_eq!(
+        (settings.public_url.scheme, settings.public_url.authority.as_str()),
+        (Scheme::Https, "app.example.com")
+    );
+    assert_eq!(settings.listen.to_string(), "0.0.0.0:8080");
+    assert_eq!(settings.admin_listen.to_string(), "127.0.0.1:9090");
+    assert_eq!(settings.prefix, "/saml");
+    assert!(settings.tls.is_none() && settings.keys_dir.is_none() && settings.login_page);
+    assert!(settings.threads >= 1);
+    assert_eq!(settings.service_provider.entity_id.as_str(), "https://app.example.com/saml/metadata");
+    assert_eq!(settings.service_provider.acs_url.as_str(), "https://app.example.com/saml/acs");
+    assert_eq!(settings.service_provider.skew_seconds, 180);
+    assert_eq!(settings.shutdown_timeout, Duration::from_secs(30));
+    let idp = &settings.identity_providers[0];
+    assert_eq!((idp.trusted.sign(), idp.binding), (Sign::AssertionAndResponse, Binding::Redirect));
+    assert_eq!(idp.trusted.claims(), &saml_core::ClaimNames::default());
+    assert_eq!(idp.trusted.certificates().len(), 1);
+    assert_eq!((idp.button.text.as_str(), &idp.button.image_url), ("Login with JumpCloud", &None));
+    let session = &settings.session;
+    assert_eq!(
+        (session.max_age.as_secs(), session.idle_timeout.as_secs(), session.max_sessions),
+        (28_800, 3_600, 1_000_000)
+    );
+    assert_eq!(settings.identity_headers.preset, HeaderPreset::XForwarded);
+    assert_eq!(
+        (settings.log.level.as_str(), settings.log.format, settings.log.access),
+        ("info", LogFormat::Json, true)
+    );
+    let route = &settings.routes[0];
+    assert_eq!(
+        (route.id.as_str(), &route.path, &route.access),
+        ("route-1", &PathMatch::Prefix("/".to_owned()), &Access::SignedIn)
+    );
+    assert_eq!(
+        (route.timeouts.connect.as_secs(), route.timeouts.read.as_secs(), route.timeouts.write.as_secs()),
+        (5, 60, 60)
+    );
+    assert_eq!((route.upstream, route.api, &route.identity_jwt), (0, false, &None));
+}
+
+#[test]
+fn every_top_level_value_arrives() {
+    let yaml = with(
+        "\
+listen: 127.0.0.1:1
+admin_listen: '[::1]:2'
+prefix: /.auth
+threads: 3
+sp_entity_id: jumpcloud-samlgate
+clock_skew: 1m
+login_page: false
+keys_dir: .
+shutdown_timeout: 1m30s
+session: { store: memory, max_age: 30m, max_sessions: 5 }
+provisioning: { mode: jit }
+log: { level: debug, format: text, access: false }
+identity_headers:
+  preset: remote-user
+  set: { X-Forwarded-User: user, X-Department: 'attribute:department', X-Name-Id: name_id }
+  groups_filter: [admins]",
+    );
+    let settings = Folder::new().accepted(&yaml).settings;
+    assert_eq!(settings.listen.to_string(), "127.0.0.1:1");
+    assert_eq!(settings.admin_listen.to_string(), "[::1]:2");
+    assert_eq!(settings.service_provider.acs_url.as_str(), "https://app.example.com/.auth/acs");
+    assert_eq!(settings.service_provider.entity_id.as_str(), "jumpcloud-samlgate");
+    assert_eq!((settings.threads, settings.service_provider.skew_seconds, settings.login_page), (3, 60, false));
+    assert!(settings.keys_dir.is_some());
+    assert_eq!(settings.shutdown_timeout, Duration::from_secs(90));
+    assert_eq!(
+        (settings.session.max_age, settings.session.idle_timeout),
+        (Duration::from_secs(1800), Duration::from_secs(1800))
+    );
+    assert_eq!(
+        (settings.log.level.as_str(), settings.log.format, settings.log.access),
+        ("debug", LogFormat::Text, false)
+    );
+    let headers = settings.identity_headers;
+    assert_eq!((headers.preset, headers.groups_filter), (HeaderPreset::RemoteUser, vec!["admins".to_owned()]));
+    assert_eq!(
+        headers.set,
+        [
+            ("X-Forwarded-User".to_owned(), Claim::User),
+            ("X-Department".to_owned(), Claim::Attribute("department".to_owned())),
+            ("X-Name-Id".to_owned(), Claim::NameId),
+        ]
+    );
+}
+
+#[test]
+fn every_value_of_an_identity_provider_arrives() {
+    let yaml = with_idp(
+        "sign: assertion\n    binding: post\n    button: { text: Go, image_url: /logo.png }\n    \
+         claims: { email: mail, unique_id: '@NameID', username: uid, first_name: gn, last_name: sn, groups: groups }",
+    );
+    let settings = Folder::new().accepted(&yaml).settings;
+    let idp = &settings.identity_providers[0];
+    assert_eq!((idp.trusted.sign(), idp.binding), (Sign::Assertion, Binding::Post));
+    assert_eq!((idp.button.text.as_str(), idp.button.image_url.as_deref()), ("Go", Some("/logo.png")));
+    let claims = idp.trusted.claims();
+    assert_eq!((claims.email.as_str(), &claims.unique_id), ("mail", &UniqueIdSource::NameId));
+    assert_eq!((claims.username.as_deref(), claims.first_name.as_str()), (Some("uid"), "gn"));
+    assert_eq!((claims.last_name.as_str(), claims.groups.as_str()), ("sn", "groups"));
+}
+
+#[test]
+fn every_value_of_a_route_arrives() {
+    let yaml = with_first_route(
+        "{ id: admin, host: APP.example.com, path_prefix: /admin/, methods: [GET, POST], upstream: app, api: true, \
+         host_header: app.internal, identity_jwt: true, jwt_audience: aud, timeouts: { connect: 100ms, read: 1m, write: 2m }, \
+         access: { groups: [a], emails: [Ann@example.com], email_domains: [example.com] } }",
+    );
+    let route = &Folder::new().accepted(&yaml).settings.routes[0];
+    assert_eq!((route.id.as_str(), route.host.as_deref()), ("admin", Some("app.example.com")));
+    assert_eq!(route.path, PathMatch::Prefix("/admin".to_owned()));
+    assert_eq!(route.methods, ["GET", "POST"]);
+    assert_eq!((route.api, route.host_header.as_deref()), (true, Some("app.internal")));
+    assert_eq!(route.identity_jwt, Some(IdentityJwt { audience: Some("aud".to_owned()) }));
+    assert_eq!(route.timeouts.connect, Duration::from_millis(100));
+    assert_eq!((route.timeouts.read.as_secs(), route.timeouts.write.as_secs()), (60, 120));
+    let allow = Allow {
+        groups: vec!["a".to_owned()],
+        emails: vec!["Ann@example.com".to_owned()],
+        email_domains: vec!["example.com".to_owned()],
+    };
+    assert_eq!(route.access, Access::Allow(allow));
+}
+
+#[test]
+fn routes_name_upstreams_by_index() {
+    let yaml = instead("upstreams:\n", "upstreams:\n  other: { servers: ['[::1]:1', 'Other:2'] }\n")
+        .replace("upstream: app }", "upstream: app }\n  - { path: /o, access: public, upstream: other }");
+    let settings = Folder::new().accepted(&yaml).settings;
+    let names: Vec<&str> =
+        settings.routes.iter().map(|route| settings.upstreams[route.upstream].name.as_str()).collect();
+    assert_eq!(names, ["app", "other"]);
+    let servers: Vec<String> = settings.upstreams[0].servers.iter().map(ToString::to_string).collect();
+    assert_eq!(servers, ["[::1]:1", "other:2"]);
+}
+
+#[test]
+fn sections_with_nothing_in_them_are_their_defaults() {
+    let settings = Folder::new().accepted(&with("session:\nlog:\nidentity_headers:\nprovisioning:")).settings;
+    assert_eq!(settings.session.max_age, Duration::from_secs(28_800));
+}
+
+fn warnings(yaml: &str) -> Vec<String> {
+    Folder::new().accepted(yaml).warnings.iter().map(ToString::to_string).collect()
+}
+
+fn check_warning(yaml: &str, path: &str, part: &str) {
+    let warnings = warnings(yaml);
+    assert!(warnings.len() == 1 && warnings[0].starts_with(path) && warnings[0].contains(part), "{warnings:?}\n{yaml}");
+}
+
+#[test]
+fn warns_of_what_weakens_or_does_nothing() {
+    let append = |route: &str| instead("upstream: app }\n", &format!("upstream: app }}\n  - {route}\n"));
+    check_warning(&with_idp("sign: any"), "identity_providers[0].sign (line 7)", "Assertion and Response");
+    check_warning(&instead("https://sso", "http://sso"), "identity_providers[0].sso_url", "plain http");
+    check_warning(
+        &instead("upstreams:\n", "upstreams:\n  spare: { servers: ['a:1'] }\n"),
+        "upstreams.spare",
+        "no route",
+    );
+    check_warning(
+        &append("{ path: /x, access: public, upstream: app }"),
+        "routes[1] (line 11)",
+        "can never match: route-1",
+    );
+    check_warning(
+        &with_first_route("{ path: /x, access: signed_in, upstream: app, jwt_audience: a }"),
+        "routes[0].jwt_audience",
+        "no effect",
+    );
+    check_warning(
+        &with_first_route("{ path: /x, access: public, upstream: app, identity_jwt: true }"),
+        "routes[0].identity_jwt",
+        "public",
+    );
+}
+
+#[test]
+fn a_route_is_unreachable_only_behind_one_that_matches_all_that_it_matches() {
+    let two = |first: &str, second: &str| {
+        let rest = "access: public, upstream: app";
+        instead(
+            "path_prefix: /, access: signed_in, upstream: app }",
+            &format!("{first}, {rest} }}\n  - {{ {second}, {rest} }}"),
+        )
+    };
+    for (first, second, expected) in [
+        ("path: /a", "path: /a", 1),
+        ("path: /a", "path_prefix: /a", 0),
+        ("path_prefix: /a", "path: /a", 1),
+        ("path_prefix: /a/", "path_prefix: /a/b", 1),
+        ("path_prefix: /a", "path_prefix: /ab", 0),
+        ("path_prefix: /, methods: [GET]", "path_prefix: /a", 0),
+        ("path_prefix: /, methods: [GET, POST]", "path: /a, methods: [POST]", 1),
+        ("path_prefix: /, methods: [GET]", "path: /a, methods: [GET, POST]", 0),
+        ("path_prefix: /", "path: /a, methods: [POST]", 1),
+    ] {
+        let found = warnings(&two(first, second));
+        assert_eq!(found.len(), expected, "{first} before {second}: {found:?}");
+    }
+}
