@@ -4,7 +4,9 @@
 //! lies under the prefix; `proxy` is the thin adapter to Pingora.
 
 pub mod decide;
+pub mod keys;
 pub mod refusal;
+pub mod return_url;
 pub mod session;
 #[cfg(test)]
 mod testing;

@@ -22,4 +22,4 @@ pub use memory::MemoryStore;
 pub use pending::PENDING_SECONDS;
 pub use store::{ClaimOutcome, PendingState, SessionStore, StoreError, TakeOutcome};
 pub use ticket::{BindingHash, BrowserBinding, RandomError, SessionKey, Ticket};
-pub use types::{PendingLogin, Session, SessionRecord};
+pub use types::{Attribute, PendingLogin, Session, SessionRecord};
