@@ -4,6 +4,8 @@
 //! lies under the prefix; `proxy` is the thin adapter to Pingora.
 
 pub mod decide;
+pub mod identity_headers;
+pub mod identity_jwt;
 pub mod keys;
 pub mod refusal;
 pub mod return_url;
