@@ -36,7 +36,7 @@ impl Site {
             format!("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'{images}; base-uri 'none'");
         Self {
             host: settings.public_url.authority.clone(),
-            origin: origin_text(settings),
+            origin: settings.public_url.to_string(),
             prefix: prefix.clone(),
             style_url: format!("{prefix}/style.css?v={}", version_of(STYLE_CSS)),
             post_js_url: format!("{prefix}/post.js?v={}", version_of(POST_JS)),
@@ -62,14 +62,6 @@ impl Site {
         let query = form_urlencoded::Serializer::new(String::new()).append_pair("rd", return_url).finish();
         format!("{}/{endpoint}?{query}", self.prefix)
     }
-}
-
-fn origin_text(settings: &Settings) -> String {
-    let scheme = match settings.public_url.scheme {
-        config::Scheme::Http => "http",
-        config::Scheme::Https => "https",
-    };
-    format!("{scheme}://{}", settings.public_url.authority)
 }
 
 /// JumpCloud has no single logout; its users sign out in the user console.

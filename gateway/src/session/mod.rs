@@ -24,4 +24,4 @@ pub use pending::PENDING_SECONDS;
 pub use rounds::Rounds;
 pub use store::{ClaimOutcome, PendingState, SessionStore, StoreError, TakeOutcome};
 pub use ticket::{BindingHash, BrowserBinding, RandomError, SessionKey, Ticket};
-pub use types::{PendingLogin, Session, SessionRecord};
+pub use types::{Attribute, PendingLogin, Session, SessionRecord};

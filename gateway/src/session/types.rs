@@ -21,13 +21,16 @@ pub struct SessionRecord {
     pub name_id: Option<Box<str>>,
     pub groups: Groups,
     /// Only attributes that a header is made from.
-    pub attributes: Box<[(Box<str>, Box<[Box<str>]>)]>,
+    pub attributes: Box<[Attribute]>,
     pub created: Timestamp,
     /// The least of `session.max_age` and the IdP's SessionNotOnOrAfter.
     pub expires: Timestamp,
     pub assertion_id: Box<str>,
     pub session_index: Option<Box<str>>,
 }
+
+/// An attribute's Name and its values.
+pub type Attribute = (Box<str>, Box<[Box<str>]>);
 
 /// A [`SessionRecord`] in the cache of this process.
 pub struct Session {
