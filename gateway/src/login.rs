@@ -69,8 +69,8 @@ pub struct Homecoming {
 ///
 /// # Errors
 /// Any other; the response is then not even verified.
-pub fn awaited(state: PendingState, binding: Option<&BrowserBinding>) -> Result<PendingLogin, Homecoming> {
-    let home = |refusal, pending| Err(Homecoming { refusal, pending });
+pub fn awaited(state: PendingState, binding: Option<&BrowserBinding>) -> Result<PendingLogin, Box<Homecoming>> {
+    let home = |refusal, pending| Err(Box::new(Homecoming { refusal, pending }));
     match state {
         PendingState::Unknown => home(Refusal::LoginUnknown, None),
         PendingState::Used(pending) => home(Refusal::AssertionReplayed, Some(pending)),

@@ -22,13 +22,13 @@ use crate::shared::Gateway;
 /// How a call of the ACS ends without a session.
 enum End {
     /// Nothing was accepted, and the user may well have a session or get one: on to resume.
-    Home(Homecoming),
+    Home(Box<Homecoming>),
     /// The user is shown why.
     Refused { refusal: Refusal, idp: Option<IdpId> },
 }
 
-impl From<Homecoming> for End {
-    fn from(homecoming: Homecoming) -> Self {
+impl From<Box<Homecoming>> for End {
+    fn from(homecoming: Box<Homecoming>) -> Self {
         Self::Home(homecoming)
     }
 }
@@ -60,9 +60,9 @@ async fn sign_in(call: &Call<'_>) -> Result<Answer, End> {
     let gateway = call.gateway;
     let (response, parsed_in) = read(call).await?;
     let request_id = match response.in_response_to() {
-        InResponseTo::Request(text) => request_id(text).ok_or(unknown())?,
+        InResponseTo::Request(text) => request_id(text).ok_or_else(unknown)?,
         InResponseTo::Unsolicited => {
-            return Err(Homecoming { refusal: Refusal::UnsolicitedResponse, pending: None }.into());
+            return Err(home(Refusal::UnsolicitedResponse, None));
         }
     };
     let state = gateway.store().pending(request_id.as_str(), call.now).await;
@@ -122,7 +122,7 @@ async fn verify(
     };
     let (verdict, took) = gateway.verifier.run(work).await?;
     gateway.metrics.saml_verify_seconds.observe((parsed_in + took).as_secs_f64());
-    verdict.ok_or_else(|| unknown().into())
+    verdict.ok_or_else(unknown)
 }
 
 /// Used once: first the login, then the assertion.
@@ -135,11 +135,11 @@ async fn claim(
 ) -> Result<PendingLogin, End> {
     let taken = gateway.store().take_pending(request_id.as_str(), now).await;
     let TakeOutcome::Taken = gateway.stored("take_pending", taken)? else {
-        return Err(Homecoming { refusal: Refusal::AssertionReplayed, pending: Some(pending) }.into());
+        return Err(home(Refusal::AssertionReplayed, Some(pending)));
     };
     let claimed = gateway.store().claim_assertion(login.replay_key(), login.replay_until(), now).await;
     let ClaimOutcome::Claimed = gateway.stored("claim_assertion", claimed)? else {
-        return Err(Homecoming { refusal: Refusal::AssertionReplayed, pending: Some(pending) }.into());
+        return Err(home(Refusal::AssertionReplayed, Some(pending)));
     };
     Ok(pending)
 }
@@ -188,8 +188,12 @@ fn report(call: &Call<'_>, refusal: &Refusal, idp: Option<&IdpId>) {
     );
 }
 
-fn unknown() -> Homecoming {
-    Homecoming { refusal: Refusal::LoginUnknown, pending: None }
+fn unknown() -> End {
+    home(Refusal::LoginUnknown, None)
+}
+
+fn home(refusal: Refusal, pending: Option<PendingLogin>) -> End {
+    End::Home(Box::new(Homecoming { refusal, pending }))
 }
 
 /// The request ID that a response names, if it has the form of ours.
