@@ -1,8 +1,174 @@
-//! The command line of samlgate.
+//! The command line.
 
 use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-pub fn run(_args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    ExitCode::FAILURE
+use clap::{Args, Parser, Subcommand};
+use config::{ConfigErrors, Loaded, Settings, Warning};
+use serde_json::json;
+
+use crate::{keys, server};
+
+#[derive(Parser)]
+#[command(
+    name = "samlgate",
+    version,
+    about = "SAML single sign-on in front of any web application",
+    long_about = "samlgate is a reverse proxy that puts SAML single sign-on in front of any web application.\n\
+                  Nobody reaches the application without a verified session; the application learns who the\n\
+                  user is from headers that it can trust.\n\n\
+                  Begin with `samlgate check --config samlgate.yaml`: it says what is wrong in the settings and\n\
+                  what to enter at the identity provider. Then `samlgate run`.",
+    propagate_version = true,
+    arg_required_else_help = true
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve until a signal ends it
+    ///
+    /// SIGTERM closes the listener, lets requests under way finish for at most `shutdown_timeout`, then
+    /// ends with 0. SIGINT ends at once.
+    Run(ConfigFile),
+    /// Check the settings without binding a port
+    ///
+    /// All mistakes are shown together, each with its place, its value and what to write instead; any
+    /// mistake ends with 1. Without one, the values to enter at the identity provider are shown.
+    Check {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// Write one JSON object, for programs
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make the gateway's own keys
+    #[command(subcommand)]
+    Keys(Keys),
+    /// Show the version
+    Version,
+}
+
+#[derive(Args)]
+struct ConfigFile {
+    /// The settings file; variables such as SAMLGATE_LISTEN or SAMLGATE_SESSION__MAX_AGE go before it
+    #[arg(long, value_name = "FILE", env = "SAMLGATE_CONFIG", default_value = "samlgate.yaml")]
+    config: PathBuf,
+}
+
+#[derive(Subcommand)]
+enum Keys {
+    /// Write the keys that are missing into a directory, readable by you alone
+    ///
+    /// Name the directory in the settings as `keys_dir`. Without it keys are made in memory, and sessions
+    /// and identity JWTs end with the process. Keys that are there already are kept.
+    Generate {
+        /// Where to; made if it does not exist
+        #[arg(long, value_name = "DIR")]
+        dir: PathBuf,
+    },
+}
+
+/// Runs one command.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Nobody reads a closed terminal.
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
+        }
+    };
+    match cli.command {
+        Command::Run(ConfigFile { config }) => serve(&config),
+        Command::Check { config: ConfigFile { config }, json } => check(&config, json),
+        Command::Keys(Keys::Generate { dir }) => generate_keys(&dir),
+        Command::Version => {
+            println!("samlgate {}", env!("CARGO_PKG_VERSION"));
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+fn load(file: &Path) -> Result<Loaded, ConfigErrors> {
+    config::load(file, config::process_environment())
+}
+
+fn serve(file: &Path) -> ExitCode {
+    match load(file) {
+        Ok(Loaded { settings, warnings }) => {
+            warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+            server::run(settings)
+        }
+        Err(mistakes) => {
+            eprintln!("{mistakes}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn check(file: &Path, json: bool) -> ExitCode {
+    let outcome = load(file);
+    let text = match (&outcome, json) {
+        (Ok(Loaded { settings, warnings }), false) => approve(file, settings, warnings),
+        (Err(mistakes), false) => mistakes.to_string(),
+        (Ok(Loaded { settings, warnings }), true) => json!({
+            "ok": true,
+            "errors": [],
+            "warnings": warnings,
+            "sp_entity_id": settings.service_provider.entity_id.as_str(),
+            "acs_url": settings.service_provider.acs_url.as_str(),
+        })
+        .to_string(),
+        (Err(mistakes), true) => json!({ "ok": false, "errors": mistakes.errors, "warnings": [] }).to_string(),
+    };
+    println!("{text}");
+    if outcome.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// A short summary, with what to enter at the other side.
+fn approve(file: &Path, settings: &Settings, warnings: &[Warning]) -> String {
+    let mut lines: Vec<String> = warnings.iter().map(|warning| format!("warning: {warning}")).collect();
+    lines.push(format!("{}: no mistakes", file.display()));
+    lines.push(format!(
+        "{} route(s), {} upstream(s), public listener {}, admin listener {}",
+        settings.routes.len(),
+        settings.upstreams.len(),
+        settings.listen,
+        settings.admin_listen
+    ));
+    lines.push(String::new());
+    lines.push("Enter at the identity provider (JumpCloud: SSO Applications, your application, SSO tab):".to_owned());
+    lines.push(format!("  SP Entity ID   {}", settings.service_provider.entity_id));
+    lines.push(format!("  ACS URL        {}", settings.service_provider.acs_url));
+    for idp in &settings.identity_providers {
+        let trusted = &idp.trusted;
+        lines.push(format!("  IdP Entity ID  {}   (`{}`)", trusted.entity_id(), trusted.id()));
+        for certificate in trusted.certificates() {
+            lines.push(format!(
+                "  its key        {} {}, until {}",
+                certificate.key_description(),
+                certificate.fingerprint(),
+                certificate.not_after()
+            ));
+        }
+    }
+    lines.join("\n")
+}
+
+fn generate_keys(dir: &Path) -> ExitCode {
+    match keys::generate(dir) {
+        Ok(written) => {
+            written.iter().for_each(|file| println!("{}", file.display()));
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
 }

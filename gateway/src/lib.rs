@@ -3,7 +3,29 @@
 //! `decide`, `identity_headers` and `login` are pure; `session` keeps state; `endpoints` answers what
 //! lies under the prefix; `proxy` is the thin adapter to Pingora.
 
+pub mod admin;
 pub mod cli;
 pub mod decide;
+pub mod endpoints;
+pub mod exchange;
+pub mod identity_headers;
+pub mod identity_jwt;
+pub mod ingress;
+pub mod keys;
+pub mod lifecycle;
+pub mod login;
+pub mod metrics;
+pub mod pages;
+pub mod proxy;
 pub mod refusal;
+pub mod request_road;
+pub mod respond;
+pub mod return_url;
+pub mod server;
 pub mod session;
+pub mod shared;
+pub mod telemetry;
+#[cfg(test)]
+mod testing;
+pub mod upstream;
+pub mod verify;

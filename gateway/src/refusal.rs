@@ -5,6 +5,16 @@
 
 use saml_core::Rejection;
 
+/// How an upstream failed, which decides the status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UpstreamFault {
+    /// Nobody listens there, the connection broke, or the answer is not HTTP.
+    Broken,
+    /// The name has no address.
+    NameUnknown,
+    TimedOut,
+}
+
 macro_rules! refusals {
     ($( $variant:ident $({ $($field:ident : $type:ty),* $(,)? })? = $code:literal, $text:literal, $cure:literal; )*) => {
         /// A decision against a request, each with a stable code.
@@ -79,8 +89,8 @@ refusals! {
     StoreUnavailable { problem: String } = "store_unavailable",
         "the session store does not answer: {problem}",
         "see that the store runs and is reachable";
-    UpstreamUnavailable { problem: String } = "upstream_unavailable",
-        "the application does not answer: {problem}",
+    UpstreamUnavailable { fault: UpstreamFault, problem: String } = "upstream_unavailable",
+        "the application does not answer ({fault:?}): {problem}",
         "see that the upstream runs at the address in the settings";
 
     // ---- The login road

@@ -1,40 +1,56 @@
 //! Access decisions: facts + session + policy + now -> Decision. Pure: no I/O, no clock.
+//!
+//! The order is fixed: host, method, readings of the path, our own prefix, routes, access. Each step
+//! refuses or goes on; only the last one gives a [`Permit`].
+
+mod access;
+mod client;
+mod path;
+mod policy;
+#[cfg(test)]
+mod table;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
+
+use saml_core::Timestamp;
 
 use crate::refusal::Refusal;
 use crate::session::Session;
 
+pub use client::ClientKind;
+pub(crate) use path::{Readings, is_under};
+pub use policy::{Policy, is_authority_of};
+
+use access::{Verdict, admits};
+use policy::{CompiledRoute, Place};
+
 /// Everything a decision may see of a request.
 pub struct RequestFacts<'a> {
     pub method: &'a str,
-    /// Host of the request, as the client sent it.
+    /// Host of the request, as the client sent it; empty where there is none.
     pub authority: &'a str,
-    /// Raw path, without the query.
+    /// Raw path, without the query. A path that is not UTF-8 is [`Refusal::PathAmbiguous`] before it gets here.
     pub path: &'a str,
+    /// Looked at only where there is no session.
     pub client: ClientKind,
+    /// Origin of a request that asks for a WebSocket; `None` for other requests and where the client sent none.
+    pub upgrade_origin: Option<&'a str>,
 }
 
-/// What an unauthenticated caller is answered with; see DESIGN "Without a session".
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ClientKind {
-    /// A browser that goes somewhere: it may be sent to login.
-    Navigation,
-    /// A navigation that carries a form: its user lands on a GET after login.
-    FormPost,
-    /// A navigation inside a frame: a page with a link to the top.
-    Frame,
-    /// Everything else: 401 JSON.
-    Background,
-}
-
-/// Leave to reach an upstream. Only [`decide`] makes one.
+/// Leave to reach an upstream. Only [`decide`] makes one:
+///
+/// ```compile_fail
+/// let forged = gateway::decide::Permit { route: 0, identity: None };
+/// ```
 pub struct Permit {
     route: usize,
     identity: Option<Arc<Session>>,
 }
 
 impl Permit {
+    /// Index into the routes of the settings.
     pub fn route(&self) -> usize {
         self.route
     }
@@ -60,6 +76,7 @@ pub enum Decision {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Endpoint {
     Login,
+    /// The id of the IdP is the last segment of the path.
     Start,
     Acs,
     Resume,
@@ -69,4 +86,71 @@ pub enum Endpoint {
     Jwks,
     PostJs,
     Style,
+}
+
+/// Judges one request. A session that has expired counts as none, whoever handed it in.
+pub fn decide(policy: &Policy, facts: &RequestFacts<'_>, session: Option<&Arc<Session>>, now: Timestamp) -> Decision {
+    let session = session.filter(|session| !session.is_expired(now));
+    match place(policy, facts) {
+        Ok(Placed { place: Place::Endpoint(endpoint), .. }) => Decision::Serve(endpoint),
+        Ok(Placed { place: Place::Route(index, route), is_plain }) => {
+            enter(policy, facts, session, index, route, is_plain)
+        }
+        Err(refusal) => Decision::Refuse(refusal),
+    }
+}
+
+struct Placed<'p> {
+    place: Place<'p>,
+    /// Every reading, compared as once-decoded text, is the same.
+    is_plain: bool,
+}
+
+/// What the request is for, with every reading of its path in agreement.
+fn place<'p>(policy: &'p Policy, facts: &RequestFacts<'_>) -> Result<Placed<'p>, Refusal> {
+    if !policy.accepts_host(facts.authority) {
+        return Err(Refusal::UnknownHost {
+            seen: facts.authority.to_owned(),
+            wanted: policy.accepted().authority.clone(),
+        });
+    }
+    if matches!(facts.method, "TRACE" | "CONNECT") {
+        return Err(Refusal::MethodForbidden { seen: facts.method.to_owned() });
+    }
+    let readings = Readings::of(facts.path).ok_or(Refusal::PathAmbiguous)?;
+    let place = policy.place(facts, facts.path);
+    // An unknown address under the prefix is compared as well: one reading there and one on a route disagree.
+    if readings.others().any(|reading| policy.place(facts, reading) != place) {
+        return Err(Refusal::PathAmbiguous);
+    }
+    Ok(Placed { place: place?, is_plain: readings.are_one_text() })
+}
+
+fn enter(
+    policy: &Policy,
+    facts: &RequestFacts<'_>,
+    session: Option<&Arc<Session>>,
+    index: usize,
+    route: &CompiledRoute,
+    is_plain: bool,
+) -> Decision {
+    // Browsers send cookies with a WebSocket from any page and apply no CORS to it; a client without Origin is no browser.
+    if let Some(seen) = facts.upgrade_origin.filter(|origin| !policy.is_own_origin(origin)) {
+        return Decision::Refuse(Refusal::UpgradeOriginForbidden { seen: seen.to_owned() });
+    }
+    match admits(&route.access, is_plain, session) {
+        Verdict::Anonymous => Decision::Forward(Permit { route: index, identity: None }),
+        Verdict::Admitted(session) => Decision::Forward(Permit { route: index, identity: Some(Arc::clone(session)) }),
+        Verdict::Excluded(refusal) => Decision::Refuse(refusal),
+        Verdict::NobodySignedIn => ask_to_sign_in(route, facts.client),
+    }
+}
+
+fn ask_to_sign_in(route: &CompiledRoute, client: ClientKind) -> Decision {
+    match client {
+        _ if route.api => Decision::Refuse(Refusal::LoginRequired),
+        ClientKind::Navigation | ClientKind::FormPost => Decision::StartLogin { client },
+        ClientKind::Frame => Decision::Refuse(Refusal::LoginRequiredInFrame),
+        ClientKind::Background => Decision::Refuse(Refusal::LoginRequired),
+    }
 }

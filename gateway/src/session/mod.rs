@@ -1,9 +1,27 @@
 //! Sessions and pending logins, and the store that keeps them.
 
+mod cache;
+mod cookies;
+mod groups;
+mod memory;
+mod pending;
+mod rounds;
 mod store;
 mod ticket;
 mod types;
 
+#[cfg(any(test, feature = "test-support"))]
+pub mod contract;
+
+pub use cache::{OpenError, SessionLimits, Sessions};
+pub use cookies::{
+    Credential, LOGIN_COOKIE, OwnCookies, SESSION_COOKIE, Stripped, clear_login_cookie, clear_session_cookie,
+    is_own_set_cookie, login_cookie, read_own, session_cookie, strip_own,
+};
+pub use groups::Groups;
+pub use memory::MemoryStore;
+pub use pending::PENDING_SECONDS;
+pub use rounds::Rounds;
 pub use store::{ClaimOutcome, PendingState, SessionStore, StoreError, TakeOutcome};
-pub use ticket::{BindingHash, BrowserBinding, SessionKey, Ticket};
-pub use types::{PendingLogin, Session, SessionRecord};
+pub use ticket::{BindingHash, BrowserBinding, RandomError, SessionKey, Ticket};
+pub use types::{Attribute, PendingLogin, Session, SessionRecord};

@@ -3,6 +3,7 @@
 //! Expiry is decided by our timestamps, given as `now`; a store's own time to live only collects garbage.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use saml_core::{ReplayKey, RequestId, Timestamp};
@@ -47,7 +48,12 @@ pub enum ClaimOutcome {
 pub trait SessionStore: Send + Sync {
     async fn insert(&self, ticket: &Ticket, record: SessionRecord) -> Result<(), StoreError>;
     /// The record and when it was last seen; the caller judges expiry.
-    async fn load(&self, key: &SessionKey, ticket: &Ticket) -> Result<Option<(SessionRecord, Timestamp)>, StoreError>;
+    async fn load(
+        &self,
+        key: &SessionKey,
+        ticket: &Ticket,
+    ) -> Result<Option<(Arc<SessionRecord>, Timestamp)>, StoreError>;
+    /// Never moves backwards; a session that is gone stays gone.
     async fn touch(&self, key: &SessionKey, seen: Timestamp) -> Result<(), StoreError>;
     async fn remove(&self, key: &SessionKey) -> Result<(), StoreError>;
 

@@ -1,10 +1,13 @@
 //! What a session and a pending login hold.
 
-use std::sync::atomic::AtomicI64;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use saml_core::{IdpId, Timestamp};
 
-use super::ticket::BindingHash;
+use super::groups::Groups;
+use super::rounds::Rounds;
+use super::ticket::{BindingHash, SessionKey};
 
 /// A signed-in person, as kept by a store. A user is (`idp`, `unique_id`), never an e-mail alone.
 #[derive(Clone)]
@@ -16,9 +19,9 @@ pub struct SessionRecord {
     pub first_name: Option<Box<str>>,
     pub last_name: Option<Box<str>>,
     pub name_id: Option<Box<str>>,
-    pub groups: Box<[Box<str>]>,
+    pub groups: Groups,
     /// Only attributes that a header is made from.
-    pub attributes: Box<[(Box<str>, Box<[Box<str>]>)]>,
+    pub attributes: Box<[Attribute]>,
     pub created: Timestamp,
     /// The least of `session.max_age` and the IdP's SessionNotOnOrAfter.
     pub expires: Timestamp,
@@ -26,11 +29,53 @@ pub struct SessionRecord {
     pub session_index: Option<Box<str>>,
 }
 
+/// An attribute's Name and its values.
+pub type Attribute = (Box<str>, Box<[Box<str>]>);
+
 /// A [`SessionRecord`] in the cache of this process.
 pub struct Session {
-    pub record: SessionRecord,
+    pub key: SessionKey,
+    /// Shared with the memory store, so that a session is held once.
+    pub record: Arc<SessionRecord>,
     /// Unix seconds; written by every request, to the store only now and then.
     pub last_seen: AtomicI64,
+    /// What the store was last told.
+    stored_seen: AtomicI64,
+}
+
+impl Session {
+    pub fn new(key: SessionKey, record: Arc<SessionRecord>, seen: Timestamp) -> Self {
+        let seen = seen.unix_seconds();
+        Self { key, record, last_seen: AtomicI64::new(seen), stored_seen: AtomicI64::new(seen) }
+    }
+
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        self.record.expires <= now
+    }
+
+    pub fn seen(&self) -> Timestamp {
+        Timestamp::from_unix(self.last_seen.load(Ordering::Relaxed), 0)
+    }
+
+    pub(super) fn seconds_idle(&self, now: Timestamp) -> i64 {
+        now.unix_seconds().saturating_sub(self.last_seen.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn seconds_untold(&self, now: Timestamp) -> i64 {
+        now.unix_seconds().saturating_sub(self.stored_seen.load(Ordering::Relaxed))
+    }
+
+    /// Writes only when the second has changed: a hot session's cache line is not fought over.
+    pub(super) fn see(&self, now: Timestamp) {
+        let now = now.unix_seconds();
+        if self.last_seen.load(Ordering::Relaxed) < now {
+            self.last_seen.fetch_max(now, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn told(&self, now: Timestamp) {
+        self.stored_seen.fetch_max(now.unix_seconds(), Ordering::Relaxed);
+    }
 }
 
 /// A login that was started and not yet finished; keyed by its request ID.
@@ -41,4 +86,8 @@ pub struct PendingLogin {
     pub return_url: Box<str>,
     pub binding: BindingHash,
     pub created: Timestamp,
+    /// Fresh logins that this browser needed before this one.
+    pub rounds: Rounds,
+    /// The session that this browser had; it ends when this login succeeds.
+    pub replaces: Option<SessionKey>,
 }

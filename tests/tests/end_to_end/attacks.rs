@@ -16,7 +16,7 @@ fn form(xml: &str) -> String {
 }
 
 fn sets_session(answer: &RawResponse) -> bool {
-    answer.head.lines().iter().any(|line| line.to_ascii_lowercase().starts_with("set-cookie: __host-samlgate="))
+    answer.head.header_lines.iter().any(|line| line.to_ascii_lowercase().starts_with("set-cookie: __host-samlgate="))
 }
 
 #[track_caller]

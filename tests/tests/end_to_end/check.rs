@@ -10,7 +10,7 @@ struct Output {
 }
 
 fn run(folder: &std::path::Path, arguments: &[&str]) -> Output {
-    let output = samlgate().command(arguments).current_dir(folder).into_std().output().unwrap();
+    let output = samlgate().command(arguments).as_std_mut().current_dir(folder).output().unwrap();
     let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     Output { code: output.status.code(), text }
 }

@@ -152,5 +152,5 @@ async fn trailers_carry_no_identity() {
     let request = world.upstream.last_request();
     no_trace(&request);
     assert!(request.trailers.is_empty(), "{:?}", request.trailers);
-    assert_eq!(request.body, b"abc");
+    assert_eq!(request.body, "abc");
 }

@@ -61,7 +61,8 @@ async fn keys_of_the_folder_are_used_and_a_readable_one_refused() {
     let folder = tempfile::tempdir().unwrap();
     let keys = folder.path().join("keys");
     std::fs::create_dir(&keys).unwrap();
-    let status = samlgate().command(["keys", "generate", "--dir", keys.to_str().unwrap()]).into_std().status().unwrap();
+    let status =
+        samlgate().command(["keys", "generate", "--dir", keys.to_str().unwrap()]).as_std_mut().status().unwrap();
     assert!(status.success());
     let with_keys = |gateway: GatewayBuilder| gateway.set("keys_dir", json!(keys.to_str().unwrap()));
     let jwks = |world: &World| {

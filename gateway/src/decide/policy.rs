@@ -1,0 +1,128 @@
+//! The settings as decisions need them, compiled once.
+
+use config::{Access, Origin, PathMatch, Scheme, Settings};
+
+use super::path::is_under;
+use super::{Endpoint, RequestFacts};
+use crate::refusal::Refusal;
+
+pub struct Policy {
+    accepted: Origin,
+    prefix: String,
+    routes: Vec<CompiledRoute>,
+}
+
+pub(super) struct CompiledRoute {
+    host: Option<String>,
+    path: PathMatch,
+    methods: Vec<String>,
+    pub(super) access: Access,
+    pub(super) api: bool,
+}
+
+/// What one reading of a path leads to.
+pub(super) enum Place<'p> {
+    Endpoint(Endpoint),
+    Route(usize, &'p CompiledRoute),
+}
+
+/// Routes are told apart by their place in the list.
+impl PartialEq for Place<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Endpoint(one), Self::Endpoint(other)) => one == other,
+            (Self::Route(one, _), Self::Route(other, _)) => one == other,
+            (Self::Endpoint(_), Self::Route(..)) | (Self::Route(..), Self::Endpoint(_)) => false,
+        }
+    }
+}
+
+impl Policy {
+    pub fn from_settings(settings: &Settings) -> Self {
+        let routes = settings.routes.iter().map(|route| CompiledRoute {
+            host: route.host.clone(),
+            path: route.path.clone(),
+            methods: route.methods.clone(),
+            access: route.access.clone(),
+            api: route.api,
+        });
+        Self { accepted: settings.public_url.clone(), prefix: settings.prefix.clone(), routes: routes.collect() }
+    }
+
+    pub fn accepted(&self) -> &Origin {
+        &self.accepted
+    }
+
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    pub(super) fn accepts_host(&self, authority: &str) -> bool {
+        is_authority_of(&self.accepted, authority)
+    }
+
+    /// Browsers serialise an Origin in lower case and without a default port (RFC 6454 §6.2).
+    pub(super) fn is_own_origin(&self, origin: &str) -> bool {
+        let scheme = match self.accepted.scheme {
+            Scheme::Https => "https://",
+            Scheme::Http => "http://",
+        };
+        origin.strip_prefix(scheme).is_some_and(|authority| authority == self.accepted.authority)
+    }
+
+    /// # Errors
+    /// An unknown address under the prefix, or no route.
+    pub(super) fn place(&self, facts: &RequestFacts<'_>, reading: &str) -> Result<Place<'_>, Refusal> {
+        if is_under(&self.prefix, reading) {
+            return self.endpoint(reading).map(Place::Endpoint).ok_or(Refusal::EndpointUnknown);
+        }
+        self.routes
+            .iter()
+            .enumerate()
+            .find(|(_, route)| self.matches(route, facts, reading))
+            .map(|(index, route)| Place::Route(index, route))
+            .ok_or(Refusal::NoRoute)
+    }
+
+    fn endpoint(&self, path: &str) -> Option<Endpoint> {
+        match path.strip_prefix(self.prefix.as_str())? {
+            "/login" => Some(Endpoint::Login),
+            "/acs" => Some(Endpoint::Acs),
+            "/resume" => Some(Endpoint::Resume),
+            "/metadata" => Some(Endpoint::Metadata),
+            "/logout" => Some(Endpoint::Logout),
+            "/userinfo" => Some(Endpoint::Userinfo),
+            "/jwks.json" => Some(Endpoint::Jwks),
+            "/post.js" => Some(Endpoint::PostJs),
+            "/style.css" => Some(Endpoint::Style),
+            other => {
+                let idp = other.strip_prefix("/start/")?;
+                (!idp.is_empty() && !idp.contains('/')).then_some(Endpoint::Start)
+            }
+        }
+    }
+
+    fn matches(&self, route: &CompiledRoute, facts: &RequestFacts<'_>, reading: &str) -> bool {
+        let is_path = match &route.path {
+            PathMatch::Exact(path) => path == reading,
+            PathMatch::Prefix(prefix) => is_under(prefix, reading),
+        };
+        is_path
+            && (route.methods.is_empty() || route.methods.iter().any(|method| method == facts.method))
+            && route.host.as_ref().is_none_or(|host| names(self.accepted.scheme, host, facts.authority))
+    }
+}
+
+/// Whether Host names `origin`: without regard to case, and with or without the scheme's default port.
+pub fn is_authority_of(origin: &Origin, authority: &str) -> bool {
+    names(origin.scheme, &origin.authority, authority)
+}
+
+fn names(scheme: Scheme, wanted: &str, authority: &str) -> bool {
+    let default_port = match scheme {
+        Scheme::Https => ":443",
+        Scheme::Http => ":80",
+    };
+    let seen = authority.strip_suffix(default_port).filter(|host| !host.is_empty()).unwrap_or(authority);
+    wanted.eq_ignore_ascii_case(seen)
+}

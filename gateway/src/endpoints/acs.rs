@@ -1,0 +1,197 @@
+//! `POST /saml/acs`: the assertion consumer service.
+//!
+//! A response is verified only if this browser started the login that it answers and the login is still
+//! open. Then, in this order: signatures and policy, the pending login is taken, the assertion is
+//! claimed, the session is opened. Each of the last three has one winner.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+use http::header::CONTENT_TYPE;
+use saml_core::{AcceptedLogin, AcsForm, IdpId, InResponseTo, Rejection, RequestId, Timestamp, UnverifiedResponse};
+
+use super::{Call, resume, set_cookie};
+use crate::identity_jwt::session_reference;
+use crate::login::{self, Homecoming};
+use crate::pages::{Answer, redirect};
+use crate::refusal::Refusal;
+use crate::session::{ClaimOutcome, OpenError, PendingLogin, Rounds, SessionKey, TakeOutcome, Ticket, session_cookie};
+use crate::shared::Gateway;
+
+/// How a call of the ACS ends without a session.
+enum End {
+    /// Nothing was accepted, and the user may well have a session or get one: on to resume.
+    Home(Box<Homecoming>),
+    /// The user is shown why.
+    Refused { refusal: Refusal, idp: Option<IdpId> },
+}
+
+impl From<Box<Homecoming>> for End {
+    fn from(homecoming: Box<Homecoming>) -> Self {
+        Self::Home(homecoming)
+    }
+}
+
+impl From<Refusal> for End {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused { refusal, idp: None }
+    }
+}
+
+impl From<Rejection> for End {
+    fn from(rejection: Rejection) -> Self {
+        Refusal::Saml(rejection).into()
+    }
+}
+
+pub(super) async fn serve(call: &Call<'_>) -> Result<Answer, Refusal> {
+    match sign_in(call).await {
+        Ok(answer) => Ok(answer),
+        Err(End::Home(homecoming)) => Ok(go_home(call, &homecoming)),
+        Err(End::Refused { refusal, idp }) => {
+            report(call, &refusal, idp.as_ref());
+            Err(refusal)
+        }
+    }
+}
+
+async fn sign_in(call: &Call<'_>) -> Result<Answer, End> {
+    let gateway = call.gateway;
+    let (response, parsed_in) = read(call).await?;
+    let request_id = match response.in_response_to() {
+        InResponseTo::Request(text) => RequestId::parse(text).map_err(|_| unknown())?,
+        InResponseTo::Unsolicited => {
+            return Err(home(Refusal::UnsolicitedResponse, None));
+        }
+    };
+    let state = gateway.store().pending(request_id.as_str(), call.now).await;
+    let state = gateway.stored("pending", state)?;
+    let pending = login::awaited(state, call.binding().as_ref())?;
+
+    let login = match verify(gateway, response, &request_id, &pending, call.now, parsed_in).await? {
+        Ok(login) => login,
+        Err(rejection) => {
+            let counted = gateway.store().count_refusal(request_id.as_str()).await;
+            gateway.stored("count_refusal", counted)?;
+            return Err(End::Refused { refusal: rejection.into(), idp: Some(pending.idp) });
+        }
+    };
+    let pending = claim(gateway, &login, &request_id, pending, call.now).await?;
+    let (ticket, max_age) = open(gateway, &login, call.now).await?;
+    for old in [pending.replaces, call.session.map(|session| session.key)].into_iter().flatten() {
+        end_replaced(gateway, &old).await;
+    }
+
+    gateway.metrics.login_accepted(pending.idp.as_str());
+    let session = ticket.key();
+    tracing::info!(
+        request.id = call.request_id,
+        idp.id = pending.idp.as_str(),
+        session.r#ref = session_reference(&session),
+        user.r#ref = gateway.user_ref(login.idp(), &login.identity().unique_id),
+        "login accepted"
+    );
+    let mut answer = redirect(StatusCode::SEE_OTHER, &pending.return_url);
+    set_cookie(&mut answer, &session_cookie(&ticket, max_age));
+    Ok(answer)
+}
+
+/// Form, base64, XML and shape. Nothing is believed yet.
+async fn read(call: &Call<'_>) -> Result<(UnverifiedResponse, Duration), End> {
+    let content_type = call.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let form = AcsForm::parse(content_type, call.query, call.body)?;
+    let (response, took) = call.gateway.verifier.run(move || UnverifiedResponse::from_form(&form)).await?;
+    Ok((response?, took))
+}
+
+/// By the IdP of that login and no other.
+async fn verify(
+    gateway: &Gateway,
+    response: UnverifiedResponse,
+    request_id: &RequestId,
+    pending: &PendingLogin,
+    now: Timestamp,
+    parsed_in: Duration,
+) -> Result<Result<AcceptedLogin, Rejection>, End> {
+    let (settings, idp, request_id) = (Arc::clone(&gateway.settings), pending.idp.clone(), request_id.clone());
+    let work = move || {
+        let idp = settings.identity_providers.iter().find(|known| *known.trusted.id() == idp)?;
+        let verified = response.verify(&idp.trusted);
+        Some(verified.and_then(|verified| verified.accept(&request_id, &settings.service_provider, now)))
+    };
+    let (verdict, took) = gateway.verifier.run(work).await?;
+    gateway.metrics.saml_verify_seconds.observe((parsed_in + took).as_secs_f64());
+    verdict.ok_or_else(unknown)
+}
+
+/// Used once: first the login, then the assertion.
+async fn claim(
+    gateway: &Gateway,
+    login: &AcceptedLogin,
+    request_id: &RequestId,
+    pending: PendingLogin,
+    now: Timestamp,
+) -> Result<PendingLogin, End> {
+    let taken = gateway.store().take_pending(request_id.as_str(), now).await;
+    let TakeOutcome::Taken = gateway.stored("take_pending", taken)? else {
+        return Err(home(Refusal::AssertionReplayed, Some(pending)));
+    };
+    let claimed = gateway.store().claim_assertion(login.replay_key(), login.replay_until(), now).await;
+    let ClaimOutcome::Claimed = gateway.stored("claim_assertion", claimed)? else {
+        return Err(home(Refusal::AssertionReplayed, Some(pending)));
+    };
+    Ok(pending)
+}
+
+async fn open(gateway: &Gateway, login: &AcceptedLogin, now: Timestamp) -> Result<(Ticket, Duration), End> {
+    let settings = &gateway.settings;
+    let record = login::session_of(login, &settings.session, &settings.identity_headers, now);
+    let seconds = record.expires.unix_seconds().saturating_sub(now.unix_seconds());
+    let max_age = Duration::from_secs(u64::try_from(seconds).unwrap_or_default());
+    match gateway.sessions.open(record, now).await {
+        Ok(ticket) => Ok((ticket, max_age)),
+        Err(OpenError::Store(error)) => Err(gateway.store_failed("insert", &error).into()),
+        Err(OpenError::Random(error)) => Err(Refusal::Internal { problem: error.to_string() }.into()),
+    }
+}
+
+/// The browser has forgotten the old ticket already; a store that does not answer must not undo the login.
+async fn end_replaced(gateway: &Gateway, key: &SessionKey) {
+    if let Err(error) = gateway.sessions.end(key).await {
+        gateway.store_failed("remove", &error);
+        tracing::warn!(session.r#ref = session_reference(key), "the session before this login lives on: {error}");
+    }
+}
+
+fn go_home(call: &Call<'_>, homecoming: &Homecoming) -> Answer {
+    let Homecoming { refusal, pending } = homecoming;
+    report(call, refusal, pending.as_ref().map(|pending| &pending.idp));
+    let (return_url, idp, rounds) = match pending {
+        Some(pending) => (&*pending.return_url, Some(pending.idp.as_str()), pending.rounds.at(call.now)),
+        None => ("/", None, Rounds::none(call.now)),
+    };
+    redirect(StatusCode::SEE_OTHER, &resume::url(call.gateway, return_url, idp, rounds, refusal.code()))
+}
+
+/// Every login that fails is counted and logged here, and nowhere else.
+fn report(call: &Call<'_>, refusal: &Refusal, idp: Option<&IdpId>) {
+    let idp = idp.map_or("", IdpId::as_str);
+    call.gateway.metrics.login_refused(idp, refusal.code());
+    tracing::info!(
+        request.id = call.request_id,
+        client.addr = %call.client,
+        idp.id = idp,
+        refusal.code = refusal.code(),
+        refusal.cure = refusal.cure(),
+        "login refused: {refusal}"
+    );
+}
+
+fn unknown() -> End {
+    home(Refusal::LoginUnknown, None)
+}
+
+fn home(refusal: Refusal, pending: Option<PendingLogin>) -> End {
+    End::Home(Box::new(Homecoming { refusal, pending }))
+}

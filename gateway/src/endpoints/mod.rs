@@ -1,0 +1,128 @@
+//! What lies under our prefix. An endpoint gets a [`Call`] and answers it; it knows nothing of Pingora.
+
+mod acs;
+mod assets;
+mod jwks;
+mod login_page;
+mod logout;
+mod metadata;
+mod resume;
+mod start;
+mod userinfo;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use http::header::{COOKIE, REFERER, SET_COOKIE};
+use http::{HeaderMap, HeaderValue, Method};
+use saml_core::Timestamp;
+
+use crate::decide::Endpoint;
+use crate::pages::Answer;
+use crate::refusal::Refusal;
+use crate::session::{BrowserBinding, Session};
+use crate::shared::Gateway;
+
+/// The largest body that an endpoint reads; of the ACS, see [`saml_core::MAX_FORM_BYTES`].
+pub const MAX_BODY_BYTES: usize = saml_core::MAX_FORM_BYTES;
+
+/// A request to one of our endpoints.
+pub struct Call<'a> {
+    pub gateway: &'a Gateway,
+    pub method: &'a Method,
+    pub headers: &'a HeaderMap,
+    /// Of the request, with the prefix, without the query.
+    pub path: &'a str,
+    pub query: Option<&'a str>,
+    /// At most [`MAX_BODY_BYTES`]; one byte more where there was more.
+    pub body: &'a [u8],
+    pub client: IpAddr,
+    pub session: Option<&'a Arc<Session>>,
+    pub request_id: &'a str,
+    pub now: Timestamp,
+}
+
+/// The methods that an endpoint takes, as `Allow` says them.
+const fn methods(endpoint: Endpoint) -> &'static str {
+    match endpoint {
+        Endpoint::Acs => "POST",
+        Endpoint::Logout => "GET, HEAD, POST",
+        Endpoint::Login
+        | Endpoint::Start
+        | Endpoint::Resume
+        | Endpoint::Metadata
+        | Endpoint::Userinfo
+        | Endpoint::Jwks
+        | Endpoint::PostJs
+        | Endpoint::Style => "GET, HEAD",
+    }
+}
+
+/// Whether the endpoint wants the body of this request read.
+pub fn reads_body(endpoint: Endpoint, method: &Method) -> bool {
+    endpoint == Endpoint::Acs && method == Method::POST
+}
+
+/// Whether people look at the endpoint in a browser; others are asked by programs.
+pub const fn is_for_people(endpoint: Endpoint) -> bool {
+    match endpoint {
+        Endpoint::Login | Endpoint::Start | Endpoint::Acs | Endpoint::Resume | Endpoint::Logout => true,
+        Endpoint::Metadata | Endpoint::Userinfo | Endpoint::Jwks | Endpoint::PostJs | Endpoint::Style => false,
+    }
+}
+
+/// # Errors
+/// The call is turned away; the caller answers with the refusal.
+pub async fn serve(endpoint: Endpoint, call: &Call<'_>) -> Result<Answer, Refusal> {
+    let wanted = methods(endpoint);
+    if !wanted.split(", ").any(|method| call.method.as_str() == method) {
+        return Err(Refusal::EndpointMethod { wanted });
+    }
+    match endpoint {
+        Endpoint::Login => login_page::serve(call),
+        Endpoint::Start => start::serve(call).await,
+        Endpoint::Acs => acs::serve(call).await,
+        Endpoint::Resume => resume::serve(call),
+        Endpoint::Metadata => Ok(metadata::serve(call)),
+        Endpoint::Logout => logout::serve(call).await,
+        Endpoint::Userinfo => userinfo::serve(call),
+        Endpoint::Jwks => Ok(jwks::serve(call)),
+        Endpoint::PostJs => Ok(assets::post_js()),
+        Endpoint::Style => Ok(assets::style()),
+    }
+}
+
+impl Call<'_> {
+    /// The first value of a parameter of the query.
+    fn parameter(&self, name: &str) -> Option<String> {
+        form_urlencoded::parse(self.query?.as_bytes())
+            .find(|(found, _)| found == name)
+            .map(|(_, value)| value.into_owned())
+    }
+
+    /// `rd`, checked.
+    pub fn return_url(&self) -> String {
+        self.gateway.return_url(self.parameter("rd").as_deref())
+    }
+
+    /// The login cookie, if there is exactly one good one.
+    fn binding(&self) -> Option<BrowserBinding> {
+        self.own_cookies().login.good()
+    }
+
+    fn own_cookies(&self) -> crate::session::OwnCookies {
+        crate::session::read_own(self.headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes))
+    }
+
+    /// Where the page that made this request lies, if it is one of ours.
+    pub fn page_of_referer(gateway: &Gateway, headers: &HeaderMap) -> String {
+        let referer = headers.get(REFERER).and_then(|value| value.to_str().ok());
+        gateway.return_url(referer.map(|referer| referer.split('#').next().unwrap_or_default()))
+    }
+}
+
+fn set_cookie(answer: &mut Answer, cookie: &str) {
+    if let Ok(value) = HeaderValue::from_str(cookie) {
+        answer.headers_mut().append(SET_COOKIE, value);
+    }
+}

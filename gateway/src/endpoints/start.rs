@@ -1,0 +1,109 @@
+//! `GET /saml/start/{idp}`: the only place that makes a pending login.
+
+use http::{HeaderMap, HeaderName, Method, StatusCode};
+
+use super::{Call, set_cookie};
+use crate::login::{self, Departure, Wish};
+use crate::pages::{Answer, PostPage, Reach, ours, page, redirect};
+use crate::refusal::Refusal;
+use crate::session::{BrowserBinding, Rounds, login_cookie};
+
+pub(super) async fn serve(call: &Call<'_>) -> Result<Answer, Refusal> {
+    let gateway = call.gateway;
+    let wanted = call.path.rsplit('/').next().unwrap_or_default();
+    let idp = gateway
+        .identity_provider(wanted)
+        .ok_or_else(|| Refusal::UnknownIdentityProvider { seen: wanted.chars().take(64).collect() })?;
+    match kind_of_visit(call.method, call.headers) {
+        Visit::Person => {}
+        Visit::Look => return Ok(ours(StatusCode::OK, "text/plain; charset=utf-8", "")),
+        Visit::Prefetch => return Ok(ours(StatusCode::SERVICE_UNAVAILABLE, "text/plain; charset=utf-8", "")),
+        Visit::Background => return Err(Refusal::LoginRequired),
+    }
+
+    let known = call.binding();
+    let is_new = known.is_none();
+    let binding = match known {
+        Some(binding) => binding,
+        None => BrowserBinding::generate(&gateway.random).map_err(internal)?,
+    };
+    let rounds = call.parameter("round").map_or(Rounds::none(call.now), |text| Rounds::parse(&text, call.now));
+    let wish = Wish {
+        return_url: &call.return_url(),
+        binding: binding.hash(),
+        rounds,
+        replaces: call.session.map(|session| session.key),
+        entropy: gateway.draw_entropy().map_err(internal)?,
+    };
+    let started = login::start(idp, &gateway.settings.service_provider, &wish, call.now);
+    let stored = gateway.store().put_pending(&started.request_id, started.pending, call.client).await;
+    gateway.stored("put_pending", stored)?;
+
+    let mut answer = match &started.departure {
+        Departure::Redirect(url) => redirect(StatusCode::FOUND, url),
+        Departure::Post(form) => {
+            page(&gateway.site, StatusCode::OK, Reach::FormLeaves, &PostPage { site: &gateway.site, form })
+        }
+    };
+    if is_new {
+        set_cookie(&mut answer, &login_cookie(&binding));
+    }
+    Ok(answer)
+}
+
+fn internal(error: impl std::fmt::Display) -> Refusal {
+    Refusal::Internal { problem: error.to_string() }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Visit {
+    Person,
+    /// HEAD: somebody tries the link.
+    Look,
+    /// The browser runs ahead of its user (Sec-Purpose, and Purpose of older ones).
+    Prefetch,
+    /// A script or an image of a page; polling must not pile up pending logins.
+    Background,
+}
+
+fn kind_of_visit(method: &Method, headers: &HeaderMap) -> Visit {
+    let says = |name: &'static str, word: &[u8]| {
+        headers
+            .get(HeaderName::from_static(name))
+            .is_some_and(|value| value.as_bytes().windows(word.len()).any(|part| part.eq_ignore_ascii_case(word)))
+    };
+    if method == Method::HEAD {
+        Visit::Look
+    } else if says("sec-purpose", b"prefetch") || says("purpose", b"prefetch") {
+        Visit::Prefetch
+    } else if headers.contains_key("sec-fetch-mode") && !says("sec-fetch-mode", b"navigate") {
+        Visit::Background
+    } else {
+        Visit::Person
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(method: Method, headers: &[(&'static str, &'static str)], expected: &Visit) {
+        let headers =
+            headers.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+        assert_eq!(&kind_of_visit(&method, &headers.collect()), expected);
+    }
+
+    #[test]
+    fn only_a_person_who_goes_there_starts_a_login() {
+        check(Method::GET, &[], &Visit::Person);
+        check(Method::GET, &[("sec-fetch-mode", "navigate")], &Visit::Person);
+        check(Method::HEAD, &[("sec-fetch-mode", "navigate")], &Visit::Look);
+        check(Method::GET, &[("sec-purpose", "prefetch;prerender")], &Visit::Prefetch);
+        check(Method::GET, &[("sec-fetch-mode", "navigate"), ("purpose", "prefetch")], &Visit::Prefetch);
+        check(Method::GET, &[("sec-fetch-mode", "no-cors")], &Visit::Background);
+        check(Method::GET, &[("sec-fetch-mode", "cors")], &Visit::Background);
+    }
+}

@@ -1,0 +1,198 @@
+//! What the upstream learns of the person: every client copy goes, then ours are set from the permit.
+
+mod claims;
+mod names;
+#[cfg(test)]
+mod tests;
+
+use std::net::IpAddr;
+
+use config::{Claim, HeaderPreset, Scheme, Settings};
+use http::header::{CACHE_CONTROL, COOKIE, SET_COOKIE};
+use http::{HeaderName, HeaderValue};
+use pingora::http::{RequestHeader, ResponseHeader};
+
+pub use claims::{ClaimValues, GROUPS_LIMIT};
+pub use names::SuspiciousNames;
+
+use crate::refusal::Refusal;
+use crate::session::{Session, Stripped, is_own_set_cookie, strip_own};
+
+/// Carries the identity JWT, on routes that ask for it.
+pub const JWT_HEADER: &str = "X-Samlgate-Jwt-Assertion";
+
+pub struct IdentityHeaders {
+    names: SuspiciousNames,
+    values: ClaimValues,
+    set: Vec<(String, Source)>,
+}
+
+/// Where the value of a header comes from.
+enum Source {
+    Claim(Claim),
+    /// First and last name, else the user name.
+    FullName,
+}
+
+/// What the upstream may know of the connection.
+pub struct ForwardedContext<'a> {
+    pub client_addr: IpAddr,
+    /// Of the accepted origin, not of the socket.
+    pub scheme: Scheme,
+    pub host: &'a str,
+}
+
+impl IdentityHeaders {
+    pub fn from_settings(settings: &Settings) -> Self {
+        let preset = |names: &[(&str, Claim)]| {
+            names.iter().map(|(name, claim)| ((*name).to_owned(), Source::Claim(claim.clone()))).collect::<Vec<_>>()
+        };
+        let mut set = match settings.identity_headers.preset {
+            HeaderPreset::XForwarded => preset(&[
+                ("X-Forwarded-User", Claim::User),
+                ("X-Forwarded-Email", Claim::Email),
+                ("X-Forwarded-Preferred-Username", Claim::Username),
+                ("X-Forwarded-Groups", Claim::Groups),
+            ]),
+            HeaderPreset::RemoteUser => {
+                let mut set = preset(&[
+                    ("Remote-User", Claim::User),
+                    ("Remote-Email", Claim::Email),
+                    ("Remote-Groups", Claim::Groups),
+                ]);
+                set.push(("Remote-Name".to_owned(), Source::FullName));
+                set
+            }
+            HeaderPreset::XAuthRequest => preset(&[
+                ("X-Auth-Request-User", Claim::User),
+                ("X-Auth-Request-Email", Claim::Email),
+                ("X-Auth-Request-Preferred-Username", Claim::Username),
+                ("X-Auth-Request-Groups", Claim::Groups),
+            ]),
+        };
+        let own = &settings.identity_headers.set;
+        // A header of the preset that `set` names again has the value that `set` says.
+        set.retain(|(name, _)| !own.iter().any(|(other, _)| other.eq_ignore_ascii_case(name)));
+        set.extend(own.iter().map(|(name, claim)| (name.clone(), Source::Claim(claim.clone()))));
+        Self {
+            names: SuspiciousNames::new(own.iter().map(|(name, _)| name.as_str())),
+            values: ClaimValues::from_settings(settings),
+            set,
+        }
+    }
+
+    /// Whether a request header of this name, in any spelling, could be taken for one of ours by an upstream.
+    /// For trailers and names listed in `Connection` too.
+    pub fn could_be_identity(&self, name: &str) -> bool {
+        self.names.contains(name)
+    }
+
+    /// Makes a request fit for the upstream. Nobody's request (`identity` absent) is stripped just the same.
+    ///
+    /// # Errors
+    /// The user's groups do not fit into a header. The request must then not go on.
+    pub fn apply(
+        &self,
+        request: &mut RequestHeader,
+        identity: Option<&Session>,
+        jwt: Option<&str>,
+        context: &ForwardedContext<'_>,
+    ) -> Result<(), Refusal> {
+        self.strip(request);
+        strip_cookies(request)?;
+        insert(request, "X-Forwarded-For", HeaderValue::try_from(context.client_addr.to_string()))?;
+        insert(request, "X-Forwarded-Proto", Ok::<_, NotAValue>(scheme(context.scheme)))?;
+        insert(request, "X-Forwarded-Host", HeaderValue::from_str(context.host))?;
+        if let Some(session) = identity {
+            self.introduce(request, session)?;
+            if let Some(jwt) = jwt {
+                insert(request, JWT_HEADER, HeaderValue::from_str(jwt))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn strip(&self, request: &mut RequestHeader) {
+        let found = |request: &RequestHeader| -> Vec<HeaderName> {
+            request.headers.keys().filter(|name| self.names.contains(name.as_str())).cloned().collect()
+        };
+        for name in found(request) {
+            request.remove_header(&name);
+        }
+    }
+
+    fn introduce(&self, request: &mut RequestHeader, session: &Session) -> Result<(), Refusal> {
+        for (name, source) in &self.set {
+            let value = match source {
+                Source::Claim(claim) => self.values.header(claim, &session.record)?,
+                Source::FullName => self.values.full_name(&session.record),
+            };
+            if let Some(value) = value {
+                insert(request, name.clone(), HeaderValue::try_from(value))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Makes an answer of the upstream fit for the browser: our names are ours to set, and what a person sees
+/// when signed in must not be shown to the next one by a shared cache.
+pub fn clean_response(response: &mut ResponseHeader, signed_in: bool) {
+    response.remove_header("x-samlgate");
+    let is_foreign = |value: &&HeaderValue| !is_own_set_cookie(value.as_bytes());
+    let cookies = response.headers.get_all(SET_COOKIE);
+    if cookies.iter().any(|value| !is_foreign(&value)) {
+        let foreign: Vec<_> = cookies.iter().filter(is_foreign).cloned().collect();
+        response.remove_header(&SET_COOKIE);
+        for value in foreign {
+            // Appending a value that was there before fails only where the header map is full, which it was not.
+            let _ = response.append_header(SET_COOKIE, value);
+        }
+    }
+    if signed_in && !response.headers.contains_key(CACHE_CONTROL) {
+        let _ = response.insert_header(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    }
+}
+
+fn strip_cookies(request: &mut RequestHeader) -> Result<(), Refusal> {
+    let stripped: Vec<Stripped> =
+        request.headers.get_all(COOKIE).iter().map(|value| strip_own(value.as_bytes())).collect();
+    if stripped.iter().all(|one| *one == Stripped::Unchanged) {
+        return Ok(());
+    }
+    let before: Vec<HeaderValue> = request.headers.get_all(COOKIE).iter().cloned().collect();
+    request.remove_header(&COOKIE);
+    for (before, stripped) in before.into_iter().zip(stripped) {
+        let value = match stripped {
+            Stripped::Nothing => continue,
+            Stripped::Unchanged => before,
+            Stripped::Rest(rest) => HeaderValue::try_from(rest).map_err(|problem| unwritable("Cookie", &problem))?,
+        };
+        request.append_header("Cookie", value).map_err(|problem| unwritable("Cookie", &problem))?;
+    }
+    Ok(())
+}
+
+fn scheme(scheme: Scheme) -> HeaderValue {
+    HeaderValue::from_static(match scheme {
+        Scheme::Https => "https",
+        Scheme::Http => "http",
+    })
+}
+
+/// For values that are constants.
+type NotAValue = std::convert::Infallible;
+
+fn insert<E: std::fmt::Display>(
+    request: &mut RequestHeader,
+    name: impl pingora::http::IntoCaseHeaderName + AsRef<[u8]> + Clone,
+    value: Result<HeaderValue, E>,
+) -> Result<(), Refusal> {
+    let shown = || String::from_utf8_lossy(name.as_ref()).into_owned();
+    let value = value.map_err(|problem| unwritable(&shown(), &problem))?;
+    request.insert_header(name.clone(), value).map_err(|problem| unwritable(&shown(), &problem))
+}
+
+fn unwritable(name: &str, problem: &dyn std::fmt::Display) -> Refusal {
+    Refusal::Internal { problem: format!("the header {name} cannot be written: {problem}") }
+}

@@ -1,0 +1,130 @@
+//! What is turned away before anything is decided: requests that two parsers could read differently.
+//!
+//! Pingora itself refuses bad Transfer-Encoding, Content-Lengths that differ, two Hosts, white space
+//! before a colon and folded lines.
+
+use http::header::{HOST, TRANSFER_ENCODING, UPGRADE};
+use http::{Method, Version};
+use pingora::http::RequestHeader;
+
+use crate::refusal::Refusal;
+
+/// `raw_head` is the head of an HTTP/1 request as it came.
+///
+/// # Errors
+/// The request is malformed; the connection must be closed, for where it ends is not sure.
+pub fn check(request: &RequestHeader, raw_head: Option<&[u8]>) -> Result<(), Refusal> {
+    let malformed = |problem| Err(Refusal::RequestMalformed { problem });
+    let hosts = request.headers.get_all(HOST).iter().count();
+    if hosts > 1 {
+        return malformed("it has two Host headers");
+    }
+    if hosts == 0 && request.version == Version::HTTP_11 {
+        return malformed("it is HTTP/1.1 and has no Host");
+    }
+    // Pingora has removed Content-Length by now (RFC 9112 §6.3); a proxy in front may have trusted it.
+    if request.headers.contains_key(TRANSFER_ENCODING) && raw_head.is_some_and(has_content_length) {
+        return malformed("it has both Content-Length and Transfer-Encoding");
+    }
+    if is_websocket(request) && request.method != Method::GET {
+        return malformed("it asks for a WebSocket with a method other than GET");
+    }
+    if !request.raw_path_is_utf8() {
+        return Err(Refusal::PathAmbiguous);
+    }
+    if !request.uri.path().starts_with('/') {
+        return malformed("its target is not a path");
+    }
+    Ok(())
+}
+
+/// The request in the one form that we judge and forward: its target a path (RFC 9112 §3.2.1), and no
+/// upgrade but to WebSocket.
+pub fn normalise(request: &mut RequestHeader) {
+    if request.headers.contains_key(UPGRADE) && !is_websocket(request) {
+        request.remove_header(&UPGRADE);
+    }
+    let is_origin_form = request.raw_path().starts_with(b"/");
+    if !is_origin_form && request.version != Version::HTTP_2 {
+        let target = request.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str).to_owned();
+        // A target that was parsed once is parsed again; if not, it stays as it is and is refused above.
+        let _ = request.set_raw_path(target.as_bytes());
+    }
+}
+
+/// Whether an upgrade to WebSocket is asked for.
+pub fn is_websocket(request: &RequestHeader) -> bool {
+    request.headers.get(UPGRADE).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
+}
+
+/// Host, or what HTTP/2 has in its place. Empty where there is none, or where it is not text.
+pub fn authority(request: &RequestHeader) -> &str {
+    match request.headers.get(HOST) {
+        Some(host) => host.to_str().unwrap_or_default(),
+        None => request.uri.authority().map(http::uri::Authority::as_str).unwrap_or_default(),
+    }
+}
+
+fn has_content_length(head: &[u8]) -> bool {
+    head.split(|byte| *byte == b'\n').any(|line| {
+        line.split(|byte| *byte == b':')
+            .next()
+            .is_some_and(|name| name.trim_ascii().eq_ignore_ascii_case(b"content-length"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(method: &str, target: &str, headers: &[(&'static str, &'static str)]) -> RequestHeader {
+        let mut request = RequestHeader::build(method, target.as_bytes(), None).unwrap();
+        request.set_version(Version::HTTP_11);
+        for (name, value) in headers {
+            request.append_header(*name, *value).unwrap();
+        }
+        request
+    }
+
+    #[track_caller]
+    fn refused(request: &RequestHeader, raw_head: &str) -> String {
+        check(request, Some(raw_head.as_bytes())).unwrap_err().to_string()
+    }
+
+    const HOST_A: (&str, &str) = ("host", "a.example");
+
+    #[test]
+    fn refuses_what_two_parsers_could_read_differently() {
+        assert!(refused(&request("GET", "/", &[]), "").contains("no Host"));
+        assert!(refused(&request("GET", "/", &[HOST_A, HOST_A]), "").contains("two Host"));
+        let chunked = request("POST", "/", &[HOST_A, ("transfer-encoding", "chunked")]);
+        assert!(check(&chunked, Some(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")).is_ok());
+        assert!(refused(&chunked, "POST / HTTP/1.1\r\nCONTENT-LENGTH : 3\r\n\r\n").contains("both"));
+        assert!(refused(&request("POST", "/", &[HOST_A, ("upgrade", "WebSocket")]), "").contains("WebSocket"));
+        assert!(refused(&request("OPTIONS", "*", &[HOST_A]), "").contains("not a path"));
+        let mut raw = request("GET", "/", &[HOST_A]);
+        raw.set_raw_path(b"/\xff").unwrap();
+        assert_eq!(check(&raw, None), Err(Refusal::PathAmbiguous));
+    }
+
+    #[test]
+    fn forwards_a_path_whatever_form_the_target_had() {
+        let mut absolute = request("GET", "http://a.example/x%2f?y=1", &[HOST_A]);
+        normalise(&mut absolute);
+        assert_eq!(absolute.raw_path(), b"/x%2f?y=1");
+        assert!(check(&absolute, None).is_ok());
+        let mut plain = request("GET", "/x?y", &[HOST_A]);
+        normalise(&mut plain);
+        assert_eq!(plain.raw_path(), b"/x?y");
+    }
+
+    #[test]
+    fn keeps_no_upgrade_but_websocket() {
+        let mut h2c = request("GET", "/", &[HOST_A, ("upgrade", "h2c")]);
+        normalise(&mut h2c);
+        assert!(!h2c.headers.contains_key(UPGRADE));
+        let mut websocket = request("GET", "/", &[HOST_A, ("upgrade", "websocket")]);
+        normalise(&mut websocket);
+        assert!(is_websocket(&websocket));
+    }
+}

@@ -1,0 +1,349 @@
+//! Every secret of our own, read once. Nothing else opens `keys_dir`.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use aws_lc_rs::hmac;
+use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use config::Settings;
+use saml_core::IdpId;
+use zeroize::Zeroizing;
+
+use crate::session::RandomError;
+
+/// A key file holds one key; anything longer is something else.
+const MAX_FILE_BYTES: u64 = 16 * 1024;
+
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    #[error("key file {path} cannot be read: see that it exists and belongs to the user samlgate runs as")]
+    Unreadable {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("key file {path} cannot be written: see that keys_dir exists and can be written to")]
+    Unwritable {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("key file {path} has the mode {mode:04o}: others may read or change it; run `chmod 600 {path}`")]
+    Exposed { path: PathBuf, mode: u32 },
+    #[error("key file {path} does not hold {wanted}: make a new one with `samlgate keys generate`")]
+    Malformed { path: PathBuf, wanted: &'static str },
+    #[error(transparent)]
+    Random(#[from] RandomError),
+    #[error("the system could not make a P-256 key")]
+    Generation,
+}
+
+/// Something an operator should know, though the gateway runs.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum KeyWarning {
+    #[error(
+        "key `{name}` is made in memory and is gone after a restart: run `samlgate keys generate` and set keys_dir"
+    )]
+    MadeInMemory { name: &'static str },
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Secret,
+    P256,
+}
+
+const SEAL: (&str, Kind) = ("seal", Kind::Secret);
+const INDEX: (&str, Kind) = ("index", Kind::Secret);
+const JWT: (&str, Kind) = ("jwt", Kind::P256);
+
+/// One key in its three ages. No `Debug`, no `Clone`; wiped when dropped.
+pub struct KeyRing {
+    current: Key,
+    previous: Option<Key>,
+    next: Option<Key>,
+}
+
+/// 32 random bytes, or a P-256 key in PKCS#8 DER.
+pub struct Key(Zeroizing<Vec<u8>>);
+
+impl Key {
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl KeyRing {
+    pub(crate) fn current(&self) -> &Key {
+        &self.current
+    }
+
+    /// Current first, for that is what most of what is checked was made with.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Key> {
+        [Some(&self.current), self.previous.as_ref(), self.next.as_ref()].into_iter().flatten()
+    }
+}
+
+pub struct Keys {
+    index: hmac::Key,
+    jwt: KeyRing,
+}
+
+impl Keys {
+    /// With the memory store a missing key is made in memory, and that is warned of.
+    ///
+    /// # Errors
+    /// A key file that others can read, that cannot be read, or that holds no key.
+    pub fn load(settings: &Settings) -> Result<(Self, Vec<KeyWarning>), KeyError> {
+        let directory = settings.keys_dir.as_deref();
+        let mut warnings = Vec::new();
+        let mut ring = |(name, kind): (&'static str, Kind)| -> Result<KeyRing, KeyError> {
+            let read = |age: &str| match directory {
+                Some(directory) => read_key(&directory.join(format!("{name}.{age}")), kind),
+                None => Ok(None),
+            };
+            let current = match read("current")? {
+                Some(key) => key,
+                None => {
+                    warnings.push(KeyWarning::MadeInMemory { name });
+                    make(kind)?
+                }
+            };
+            Ok(KeyRing { current, previous: read("previous")?, next: read("next")? })
+        };
+        // `seal` is for stores that come later; it is read so that a bad file is found now, and not made.
+        if let Some(directory) = directory {
+            for age in ["current", "previous", "next"] {
+                read_key(&directory.join(format!("{}.{age}", SEAL.0)), SEAL.1)?;
+            }
+        }
+        let index = hmac::Key::new(hmac::HMAC_SHA256, ring(INDEX)?.current.bytes());
+        Ok((Self { index, jwt: ring(JWT)? }, warnings))
+    }
+
+    /// How logs name a person: the same for the same person, and nothing that leads back without the key.
+    pub fn user_ref(&self, idp: &IdpId, unique_id: &str) -> String {
+        let mut context = hmac::Context::with_key(&self.index);
+        // An IdP id holds no NUL, so the two parts cannot be shifted against each other.
+        for part in [b"user\0".as_slice(), idp.as_str().as_bytes(), b"\0", unique_id.as_bytes()] {
+            context.update(part);
+        }
+        let tag = context.sign();
+        URL_SAFE_NO_PAD.encode(tag.as_ref().first_chunk::<12>().map_or(&[][..], |short| short))
+    }
+
+    pub fn jwt(&self) -> &KeyRing {
+        &self.jwt
+    }
+}
+
+/// Writes what is missing of `seal.current`, `index.current` and `jwt.current`, readable by their owner
+/// alone, and says what it wrote. A key that is there is never overwritten.
+///
+/// # Errors
+/// A file or the directory cannot be written.
+pub fn generate(directory: &Path) -> Result<Vec<PathBuf>, KeyError> {
+    let unwritable = |path: &Path| {
+        let path = path.to_owned();
+        move |source| KeyError::Unwritable { path, source }
+    };
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(unwritable(directory))?;
+    let mut written = Vec::new();
+    for (name, kind) in [SEAL, INDEX, JWT] {
+        let path = directory.join(format!("{name}.current"));
+        if fs::symlink_metadata(&path).is_ok() {
+            continue;
+        }
+        let text = encode(&make(kind)?, kind);
+        let mut file =
+            OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(unwritable(&path))?;
+        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(unwritable(&path))?;
+        written.push(path);
+    }
+    Ok(written)
+}
+
+fn make(kind: Kind) -> Result<Key, KeyError> {
+    let random = SystemRandom::new();
+    match kind {
+        Kind::Secret => {
+            let mut bytes = Zeroizing::new(vec![0; 32]);
+            random.fill(&mut bytes).map_err(|aws_lc_rs::error::Unspecified| RandomError)?;
+            Ok(Key(bytes))
+        }
+        Kind::P256 => EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random)
+            .map(|document| Key(Zeroizing::new(document.as_ref().to_vec())))
+            .map_err(|aws_lc_rs::error::Unspecified| KeyError::Generation),
+    }
+}
+
+fn encode(key: &Key, kind: Kind) -> Zeroizing<String> {
+    Zeroizing::new(match kind {
+        Kind::Secret => format!("{}\n", STANDARD.encode(key.bytes())),
+        Kind::P256 => {
+            let config = pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF);
+            pem::encode_config(&pem::Pem::new("PRIVATE KEY", key.bytes()), config)
+        }
+    })
+}
+
+fn read_key(path: &Path, kind: Kind) -> Result<Option<Key>, KeyError> {
+    let unreadable = |source| KeyError::Unreadable { path: path.to_owned(), source };
+    // Mode and content come from one open file, so that it cannot be exchanged in between.
+    let file = match fs::File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(unreadable(error)),
+    };
+    let mode = file.metadata().map_err(unreadable)?.permissions().mode() & 0o7777;
+    // Its group may read: Kubernetes gives secrets to a process that is not root only so (fsGroup).
+    if mode & 0o027 != 0 {
+        return Err(KeyError::Exposed { path: path.to_owned(), mode });
+    }
+    let mut text = Zeroizing::new(String::new());
+    file.take(MAX_FILE_BYTES).read_to_string(&mut text).map_err(unreadable)?;
+    let wanted = match kind {
+        Kind::Secret => "32 bytes in base64 or hexadecimal",
+        Kind::P256 => "a P-256 private key as PKCS#8 PEM",
+    };
+    decode(text.trim(), kind).map(Some).ok_or_else(|| KeyError::Malformed { path: path.to_owned(), wanted })
+}
+
+fn decode(text: &str, kind: Kind) -> Option<Key> {
+    match kind {
+        Kind::Secret => {
+            let bytes = Zeroizing::new(match text.len() {
+                64 => decode_hex(text)?,
+                _ => STANDARD.decode(text).ok()?,
+            });
+            (bytes.len() == 32).then_some(Key(bytes))
+        }
+        Kind::P256 => {
+            let document = pem::parse(text).ok().filter(|document| document.tag() == "PRIVATE KEY")?;
+            let key = Key(Zeroizing::new(document.into_contents()));
+            EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, key.bytes()).ok()?;
+            Some(key)
+        }
+    }
+}
+
+fn decode_hex(text: &str) -> Option<Vec<u8>> {
+    let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    text.as_bytes()
+        .chunks(2)
+        .map(|pair| match pair {
+            [high, low] => Some(digit(high)? << 4 | digit(low)?),
+            _ => None,
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing;
+
+    fn settings(directory: &Path) -> Settings {
+        Settings { keys_dir: Some(directory.to_owned()), ..testing::settings() }
+    }
+
+    fn idp(id: &str) -> IdpId {
+        IdpId::parse(id).unwrap()
+    }
+
+    fn write(path: &Path, text: &str, mode: u32) {
+        fs::write(path, text).unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn generated_keys_are_for_their_owner_alone_and_load_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let keys_dir = directory.path().join("keys");
+        let written = generate(&keys_dir).unwrap();
+        assert_eq!(written, ["seal", "index", "jwt"].map(|name| keys_dir.join(format!("{name}.current"))));
+        for path in &written {
+            assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+        let (first, warnings) = Keys::load(&settings(&keys_dir)).unwrap();
+        let (second, _) = Keys::load(&settings(&keys_dir)).unwrap();
+        assert_eq!(warnings, []);
+        let idp = idp("jumpcloud");
+        assert_eq!(first.user_ref(&idp, "5f3c"), second.user_ref(&idp, "5f3c"));
+        assert_eq!(first.jwt.current.bytes(), second.jwt.current.bytes());
+    }
+
+    #[test]
+    fn a_key_that_is_there_is_never_overwritten() {
+        let directory = tempfile::tempdir().unwrap();
+        write(&directory.path().join("seal.current"), "precious", 0o600);
+        let written = generate(directory.path()).unwrap();
+        assert_eq!(written.len(), 2);
+        assert_eq!(fs::read_to_string(directory.path().join("seal.current")).unwrap(), "precious");
+        assert_eq!(generate(directory.path()).unwrap(), Vec::<PathBuf>::new());
+    }
+
+    #[test]
+    fn refuses_a_key_file_that_others_can_read() {
+        for (mode, refused) in
+            [(0o600, false), (0o400, false), (0o440, false), (0o644, true), (0o604, true), (0o660, true)]
+        {
+            let directory = tempfile::tempdir().unwrap();
+            generate(directory.path()).unwrap();
+            let path = directory.path().join("jwt.current");
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            let exposed = matches!(Keys::load(&settings(directory.path())), Err(KeyError::Exposed { .. }));
+            assert_eq!(exposed, refused, "{mode:o}");
+        }
+    }
+
+    #[test]
+    fn refuses_a_file_that_holds_no_key() {
+        let rsa = "-----BEGIN RSA PRIVATE KEY-----\nAAAA\n-----END RSA PRIVATE KEY-----\n";
+        for (name, text) in [
+            ("seal.previous", "short"),
+            ("index.current", ""),
+            ("index.current", "zz00000000000000000000000000000000000000000000000000000000000000"),
+            ("jwt.next", "AAAA"),
+            ("jwt.current", rsa),
+        ] {
+            let directory = tempfile::tempdir().unwrap();
+            write(&directory.path().join(name), text, 0o600);
+            let problem = Keys::load(&settings(directory.path())).err().unwrap();
+            assert!(matches!(&problem, KeyError::Malformed { .. }), "{name}: {problem}");
+            assert!(text.is_empty() || !problem.to_string().contains(text));
+        }
+    }
+
+    #[test]
+    fn hexadecimal_is_read_as_well() {
+        let directory = tempfile::tempdir().unwrap();
+        write(&directory.path().join("index.current"), &"0a".repeat(32), 0o600);
+        let (by_hex, _) = Keys::load(&settings(directory.path())).unwrap();
+        write(&directory.path().join("index.current"), &STANDARD.encode([10; 32]), 0o600);
+        let (by_base64, _) = Keys::load(&settings(directory.path())).unwrap();
+        assert_eq!(by_hex.user_ref(&idp("a"), "b"), by_base64.user_ref(&idp("a"), "b"));
+    }
+
+    #[test]
+    fn keys_made_in_memory_are_warned_of() {
+        let (_, warnings) = Keys::load(&testing::settings()).unwrap();
+        assert_eq!(warnings, ["index", "jwt"].map(|name| KeyWarning::MadeInMemory { name }));
+    }
+
+    #[test]
+    fn user_ref_tells_people_apart_and_shows_nothing() {
+        let (keys, _) = Keys::load(&testing::settings()).unwrap();
+        let reference = keys.user_ref(&idp("a"), "bc");
+        assert_eq!(reference.len(), 16);
+        assert_ne!(reference, keys.user_ref(&idp("ab"), "c"));
+        assert_ne!(reference, keys.user_ref(&idp("b"), "bc"));
+        let (others, _) = Keys::load(&testing::settings()).unwrap();
+        assert_ne!(reference, others.user_ref(&idp("a"), "bc"));
+    }
+}

@@ -1,0 +1,122 @@
+//! Start and finish a login. Pure: effects are returned as values, randomness and time are given.
+
+use config::{Binding, Claim, IdentityHeaders, IdentityProvider, SessionSettings};
+use saml_core::{AcceptedLogin, AuthnRequest, PostForm, RequestId, ServiceProvider, Timestamp};
+
+use crate::refusal::Refusal;
+use crate::session::{BindingHash, BrowserBinding, PendingLogin, PendingState, Rounds, SessionKey, SessionRecord};
+
+/// What a new login is made from.
+pub struct Wish<'a> {
+    /// Already checked.
+    pub return_url: &'a str,
+    pub binding: BindingHash,
+    pub rounds: Rounds,
+    /// The session that this browser has now; it ends when the login succeeds.
+    pub replaces: Option<SessionKey>,
+    pub entropy: Entropy,
+}
+
+/// Random bits, drawn by the caller.
+#[derive(Clone, Copy)]
+pub struct Entropy {
+    pub request_id: [u8; 20],
+    pub relay_state: [u8; 20],
+}
+
+/// A login that is to be stored, then sent on its way.
+pub struct StartedLogin {
+    pub request_id: RequestId,
+    pub pending: PendingLogin,
+    pub departure: Departure,
+}
+
+/// How the AuthnRequest leaves (SAML Bindings 2.0 §3.4, §3.5).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Departure {
+    Redirect(String),
+    Post(PostForm),
+}
+
+pub fn start(idp: &IdentityProvider, sp: &ServiceProvider, wish: &Wish<'_>, now: Timestamp) -> StartedLogin {
+    let request_id = RequestId::from_random(wish.entropy.request_id);
+    // What comes back is ignored: the handle is there because some IdPs fail without one.
+    let relay_state: String = wish.entropy.relay_state.iter().map(|byte| format!("{byte:02x}")).collect();
+    let request = AuthnRequest { id: &request_id, issue_instant: now, sso_url: &idp.sso_url, sp };
+    let departure = match idp.binding {
+        Binding::Redirect => Departure::Redirect(request.redirect_url(&relay_state)),
+        Binding::Post => Departure::Post(request.post_form(&relay_state)),
+    };
+    let pending = PendingLogin {
+        idp: idp.trusted.id().clone(),
+        return_url: wish.return_url.into(),
+        binding: wish.binding,
+        created: now,
+        rounds: wish.rounds,
+        replaces: wish.replaces,
+    };
+    StartedLogin { request_id, pending, departure }
+}
+
+/// A response that is not verified, because the login that it answers cannot be finished by this browser.
+pub struct Homecoming {
+    pub refusal: Refusal,
+    /// The login that it answers, where one is known: it says where the user wanted to go.
+    pub pending: Option<PendingLogin>,
+}
+
+/// The login that a response answers, if this browser started it and it is still open.
+///
+/// # Errors
+/// Any other; the response is then not even verified.
+pub fn awaited(state: PendingState, binding: Option<&BrowserBinding>) -> Result<PendingLogin, Box<Homecoming>> {
+    let home = |refusal, pending| Err(Box::new(Homecoming { refusal, pending }));
+    match state {
+        PendingState::Unknown => home(Refusal::LoginUnknown, None),
+        PendingState::Used(pending) => home(Refusal::AssertionReplayed, Some(pending)),
+        PendingState::Expired(pending) => home(Refusal::LoginExpired, Some(pending)),
+        PendingState::Open(pending) if binding.is_some_and(|binding| pending.binding.matches(binding)) => Ok(pending),
+        PendingState::Open(pending) => home(Refusal::LoginOfOtherBrowser, Some(pending)),
+    }
+}
+
+/// The session that an accepted login opens.
+pub fn session_of(
+    login: &AcceptedLogin,
+    settings: &SessionSettings,
+    headers: &IdentityHeaders,
+    now: Timestamp,
+) -> SessionRecord {
+    let identity = login.identity();
+    let max_age = i64::try_from(settings.max_age.as_secs()).unwrap_or(i64::MAX);
+    let latest = now.plus_seconds(max_age);
+    SessionRecord {
+        idp: login.idp().clone(),
+        unique_id: identity.unique_id.as_str().into(),
+        email: identity.email.as_str().into(),
+        username: boxed(identity.username.as_deref()),
+        first_name: boxed(identity.first_name.as_deref()),
+        last_name: boxed(identity.last_name.as_deref()),
+        name_id: boxed(identity.name_id.as_deref()),
+        groups: identity.groups.iter().collect(),
+        attributes: identity
+            .attributes
+            .iter()
+            .filter(|(name, _)| is_sent(headers, name))
+            .map(|(name, values)| (name.as_str().into(), values.iter().map(|value| value.as_str().into()).collect()))
+            .collect(),
+        created: now,
+        expires: login.session_not_on_or_after().map_or(latest, |end| end.min(latest)),
+        assertion_id: login.assertion_id().into(),
+        session_index: boxed(login.session_index()),
+    }
+}
+
+fn boxed(text: Option<&str>) -> Option<Box<str>> {
+    text.map(Into::into)
+}
+
+/// Whether some header is made from the attribute; others are not kept.
+fn is_sent(headers: &IdentityHeaders, attribute: &str) -> bool {
+    headers.set.iter().any(|(_, claim)| matches!(claim, Claim::Attribute(name) if name == attribute))
+}

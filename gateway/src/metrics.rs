@@ -1,0 +1,244 @@
+//! Prometheus metrics. Labels come from closed sets; a request looks no label up by name.
+
+use std::sync::OnceLock;
+
+use config::Settings;
+use http::{Method, StatusCode};
+use prometheus::{
+    Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts,
+    Registry, TextEncoder,
+};
+
+/// Label of requests that no route takes: our own endpoints and refusals before routing.
+const NO_ROUTE: &str = "samlgate";
+
+const REQUEST_BUCKETS: &[f64] = &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+const VERIFY_BUCKETS: &[f64] = &[0.000_025, 0.000_05, 0.000_1, 0.000_2, 0.000_4, 0.001, 0.0025, 0.01, 0.05];
+
+pub struct Metrics {
+    registry: Registry,
+    routes: Vec<RouteMetrics>,
+    no_route: RouteMetrics,
+    decisions: IntCounterVec,
+    forwarded_public: IntCounter,
+    forwarded_signed_in: IntCounter,
+    logins: IntCounterVec,
+    store_errors: IntCounterVec,
+    pub saml_verify_seconds: Histogram,
+    pub sessions_active: IntGauge,
+    pub session_cache_hits: IntCounter,
+    pub session_cache_misses: IntCounter,
+}
+
+/// The series of one route; each counter is resolved once, at its first use.
+struct RouteMetrics {
+    route: String,
+    requests: IntCounterVec,
+    seconds: Histogram,
+    by_class: [[OnceLock<IntCounter>; METHODS.len()]; CODES.len()],
+}
+
+const CODES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+const METHODS: [&str; 4] = ["read", "write", "options", "other"];
+
+impl RouteMetrics {
+    fn new(route: &str, requests: &IntCounterVec, seconds: &HistogramVec) -> Self {
+        Self {
+            route: route.to_owned(),
+            requests: requests.clone(),
+            seconds: seconds.with_label_values(&[route]),
+            by_class: Default::default(),
+        }
+    }
+
+    fn observe(&self, status: StatusCode, method: &Method, seconds: f64) {
+        let (code, method) = (code_class(status), method_class(method));
+        if let Some(cell) = self.by_class.get(code).and_then(|methods| methods.get(method)) {
+            cell.get_or_init(|| {
+                self.requests.with_label_values(&[&self.route, label(&CODES, code), label(&METHODS, method)])
+            })
+            .inc();
+        }
+        self.seconds.observe(seconds);
+    }
+}
+
+fn label(labels: &[&'static str], index: usize) -> &'static str {
+    labels.get(index).copied().unwrap_or("other")
+}
+
+fn code_class(status: StatusCode) -> usize {
+    usize::from(status.as_u16() / 100).clamp(1, 5) - 1
+}
+
+fn method_class(method: &Method) -> usize {
+    match *method {
+        Method::GET | Method::HEAD => 0,
+        Method::POST | Method::PUT | Method::PATCH | Method::DELETE => 1,
+        Method::OPTIONS => 2,
+        _ => 3,
+    }
+}
+
+impl Metrics {
+    /// # Errors
+    /// Two metrics of one name, which would be a mistake in this file.
+    pub fn new(settings: &Settings) -> Result<Self, prometheus::Error> {
+        let registry = Registry::new();
+        let requests = counters(
+            &registry,
+            "samlgate_http_requests_total",
+            "Requests answered, by route, class of status and class of method.",
+            &["route", "code", "method"],
+        )?;
+        let seconds = HistogramVec::new(
+            HistogramOpts::new(
+                "samlgate_http_request_duration_seconds",
+                "From the request's header to the end of the answer.",
+            )
+            .buckets(REQUEST_BUCKETS.to_vec()),
+            &["route"],
+        )?;
+        registry.register(Box::new(seconds.clone()))?;
+        let decisions = counters(
+            &registry,
+            "samlgate_auth_decisions_total",
+            "Access decisions; the reason of a refusal is its code.",
+            &["decision", "reason"],
+        )?;
+        describe_installation(&registry, settings)?;
+        Ok(Self {
+            routes: settings.routes.iter().map(|route| RouteMetrics::new(&route.id, &requests, &seconds)).collect(),
+            no_route: RouteMetrics::new(NO_ROUTE, &requests, &seconds),
+            forwarded_public: decisions.with_label_values(&["forward", "public"]),
+            forwarded_signed_in: decisions.with_label_values(&["forward", "signed_in"]),
+            decisions,
+            logins: counters(
+                &registry,
+                "samlgate_logins_total",
+                "Logins that came to an end; the reason of a refused one is its code.",
+                &["idp", "result", "reason"],
+            )?,
+            store_errors: counters(
+                &registry,
+                "samlgate_session_store_errors_total",
+                "Operations that the session store did not answer.",
+                &["op"],
+            )?,
+            saml_verify_seconds: histogram(
+                &registry,
+                HistogramOpts::new(
+                    "samlgate_saml_verify_duration_seconds",
+                    "Work on a response: parsing, signatures and all checks.",
+                )
+                .buckets(VERIFY_BUCKETS.to_vec()),
+            )?,
+            sessions_active: gauge(&registry, "samlgate_sessions_active", "Sessions that this process keeps.")?,
+            session_cache_hits: counter(
+                &registry,
+                "samlgate_session_cache_hits_total",
+                "Session look-ups answered by the cache.",
+            )?,
+            session_cache_misses: counter(
+                &registry,
+                "samlgate_session_cache_misses_total",
+                "Session look-ups that went to the store.",
+            )?,
+            registry,
+        })
+    }
+
+    /// `route` is an index into the settings; none for what no route took.
+    pub fn request(&self, route: Option<usize>, status: StatusCode, method: &Method, seconds: f64) {
+        let metrics = route.and_then(|route| self.routes.get(route)).unwrap_or(&self.no_route);
+        metrics.observe(status, method, seconds);
+    }
+
+    pub fn forwarded(&self, signed_in: bool) {
+        if signed_in { self.forwarded_signed_in.inc() } else { self.forwarded_public.inc() }
+    }
+
+    pub fn served(&self) {
+        self.decisions.with_label_values(&["serve", "endpoint"]).inc();
+    }
+
+    pub fn login_wanted(&self) {
+        self.decisions.with_label_values(&["start_login", "no_session"]).inc();
+    }
+
+    pub fn refused(&self, code: &'static str) {
+        self.decisions.with_label_values(&["refuse", code]).inc();
+    }
+
+    pub fn login_accepted(&self, idp: &str) {
+        self.logins.with_label_values(&[idp, "accepted", ""]).inc();
+    }
+
+    /// `idp` is an id of the settings, or empty where the response names no login of ours.
+    pub fn login_refused(&self, idp: &str, code: &'static str) {
+        self.logins.with_label_values(&[idp, "refused", code]).inc();
+    }
+
+    pub fn store_failed(&self, operation: &'static str) {
+        self.store_errors.with_label_values(&[operation]).inc();
+    }
+
+    /// The text that Prometheus reads, and its content type.
+    pub fn render(&self) -> (Vec<u8>, String) {
+        let encoder = TextEncoder::new();
+        let mut text = Vec::new();
+        // Writing to a Vec cannot fail, and the families are well-formed by construction.
+        let _ = encoder.encode(&self.registry.gather(), &mut text);
+        (text, encoder.format_type().to_owned())
+    }
+}
+
+/// What does not change while the process runs.
+fn describe_installation(registry: &Registry, settings: &Settings) -> Result<(), prometheus::Error> {
+    let build = Gauge::with_opts(
+        Opts::new("samlgate_build_info", "Always 1; the labels say which version runs.")
+            .const_label("version", env!("CARGO_PKG_VERSION")),
+    )?;
+    build.set(1.0);
+    registry.register(Box::new(build))?;
+    let not_after = GaugeVec::new(
+        Opts::new(
+            "samlgate_certificate_not_after_timestamp_seconds",
+            "When a certificate ends; of several of one IdP, the one that ends first.",
+        ),
+        &["use"],
+    )?;
+    for idp in &settings.identity_providers {
+        let first = idp.trusted.certificates().iter().map(|certificate| certificate.not_after().unix_seconds()).min();
+        if let Some(first) = first {
+            // Seconds since 1970 fit into the 53 bits of a float.
+            #[expect(clippy::cast_precision_loss, reason = "see above")]
+            not_after.with_label_values(&[&format!("idp:{}", idp.trusted.id())]).set(first as f64);
+        }
+    }
+    registry.register(Box::new(not_after))
+}
+
+fn counters(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, prometheus::Error> {
+    let metric = IntCounterVec::new(Opts::new(name, help), labels)?;
+    registry.register(Box::new(metric.clone()))?;
+    Ok(metric)
+}
+
+fn counter(registry: &Registry, name: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
+    let metric = IntCounter::new(name, help)?;
+    registry.register(Box::new(metric.clone()))?;
+    Ok(metric)
+}
+
+fn gauge(registry: &Registry, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
+    let metric = IntGauge::new(name, help)?;
+    registry.register(Box::new(metric.clone()))?;
+    Ok(metric)
+}
+
+fn histogram(registry: &Registry, options: HistogramOpts) -> Result<Histogram, prometheus::Error> {
+    let metric = Histogram::with_opts(options)?;
+    registry.register(Box::new(metric.clone()))?;
+    Ok(metric)
+}

@@ -1,0 +1,105 @@
+//! The adapter to Pingora and nothing else: a phase gathers, calls, and applies the result.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::modules::http::HttpModules;
+use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
+use pingora::upstreams::peer::HttpPeer;
+use pingora::{Error, Result};
+
+use crate::request_road::{self, Journey};
+use crate::shared::Gateway;
+
+pub struct Proxy(pub Arc<Gateway>);
+
+/// Pingora's "already answered".
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Handled {
+    Continue,
+    Answered,
+}
+
+#[async_trait]
+impl ProxyHttp for Proxy {
+    type CTX = Journey;
+
+    fn new_ctx(&self) -> Journey {
+        Journey::begin(&self.0)
+    }
+
+    /// None: the answers of upstreams pass as they are.
+    fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
+
+    async fn request_filter(&self, session: &mut Session, journey: &mut Journey) -> Result<bool> {
+        let handled = request_road::enter(&self.0, session, journey).await?;
+        Ok(handled == Handled::Answered)
+    }
+
+    /// May run again after a failed connect: it reads the permit and decides nothing.
+    async fn upstream_peer(&self, _session: &mut Session, journey: &mut Journey) -> Result<Box<HttpPeer>> {
+        request_road::peer(&self.0, journey).await.map(Box::new)
+    }
+
+    fn fail_to_connect(
+        &self,
+        _session: &mut Session,
+        _peer: &HttpPeer,
+        journey: &mut Journey,
+        mut error: Box<Error>,
+    ) -> Box<Error> {
+        // Nothing was sent yet, so another server may be tried, whatever the method.
+        error.set_retry(request_road::may_try_another_server(&self.0, journey));
+        error
+    }
+
+    /// Runs behind Pingora's removal of hop-by-hop headers, so what is set here arrives.
+    async fn upstream_request_filter(
+        &self,
+        session: &mut Session,
+        request: &mut RequestHeader,
+        journey: &mut Journey,
+    ) -> Result<()> {
+        request_road::dress_request(&self.0, session, request, journey)
+    }
+
+    async fn response_filter(
+        &self,
+        _session: &mut Session,
+        response: &mut ResponseHeader,
+        journey: &mut Journey,
+    ) -> Result<()> {
+        request_road::clean_response(response, journey);
+        Ok(())
+    }
+
+    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, journey: &mut Journey) -> FailToProxy {
+        let error_code = request_road::apologise(&self.0, session, error, journey).await;
+        FailToProxy { error_code, can_reuse_downstream: false }
+    }
+
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, journey: &mut Journey) {
+        request_road::record(&self.0, session, error, journey);
+    }
+
+    /// Pingora's own has the query, which may hold secrets.
+    fn request_summary(&self, _session: &Session, journey: &Journey) -> String {
+        format!("request {}", journey.request_id)
+    }
+
+    /// Failures are logged where they are answered.
+    fn suppress_error_log(&self, _session: &Session, _journey: &Journey, _error: &Error) -> bool {
+        true
+    }
+
+    fn suppress_proxy_warn_log(
+        &self,
+        _session: &Session,
+        _journey: &Journey,
+        _error: &Error,
+        _context: ProxyWarnLogContext,
+    ) -> bool {
+        true
+    }
+}

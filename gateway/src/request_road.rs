@@ -1,0 +1,202 @@
+//! The request road: from a Pingora session to a decision, and from the decision to what Pingora does.
+
+mod journey;
+mod record;
+mod trouble;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{COOKIE, ORIGIN};
+use http::{HeaderValue, Method, StatusCode};
+use pingora::Result;
+use pingora::http::RequestHeader;
+use pingora::proxy::Session as Exchange;
+use saml_core::Timestamp;
+
+use crate::decide::{ClientKind, Decision, Endpoint, RequestFacts, decide};
+use crate::endpoints::{self, Call};
+use crate::exchange::{self, Afterwards};
+use crate::ingress;
+use crate::pages::redirect;
+use crate::proxy::Handled;
+use crate::refusal::Refusal;
+use crate::respond::{self, Asker, Reader};
+use crate::session::{Session, read_own};
+use crate::shared::Gateway;
+
+pub use journey::{Journey, clean_response, dress_request, may_try_another_server, peer};
+pub use record::record;
+pub use trouble::apologise;
+
+use journey::Outcome;
+
+/// Judges a request, and answers it unless it may go on.
+pub async fn enter(gateway: &Gateway, exchange: &mut Exchange, journey: &mut Journey) -> Result<Handled> {
+    if let Err(refusal) = receive(exchange) {
+        return refuse(gateway, exchange, journey, &refusal, Afterwards::Close).await;
+    }
+    journey.session = match session_of(gateway, exchange.req_header(), journey.now).await {
+        Ok(session) => session,
+        Err(refusal) => return refuse(gateway, exchange, journey, &refusal, Afterwards::KeepOpen).await,
+    };
+    let session = journey.session.as_ref();
+    match decide(&gateway.policy, &facts(exchange.req_header(), session.is_some()), session, journey.now) {
+        Decision::Forward(permit) => {
+            gateway.metrics.forwarded(permit.identity().is_some());
+            journey.outcome = Outcome::Forward;
+            journey.permit = Some(permit);
+            Ok(Handled::Continue)
+        }
+        Decision::Serve(endpoint) => serve(gateway, exchange, journey, endpoint).await,
+        Decision::StartLogin { .. } => start_login(gateway, exchange, journey).await,
+        Decision::Refuse(refusal) => refuse(gateway, exchange, journey, &refusal, Afterwards::KeepOpen).await,
+    }
+}
+
+/// The request in the form that is judged, or the reason not to look at it.
+fn receive(exchange: &mut Exchange) -> Result<(), Refusal> {
+    ingress::normalise(exchange.req_header_mut());
+    let raw_head = exchange.as_downstream().as_http1().map(|http1| http1.get_headers_raw_bytes());
+    ingress::check(exchange.req_header(), raw_head.as_deref())
+}
+
+/// A ticket that is bad counts as none; a store that does not answer does not.
+async fn session_of(
+    gateway: &Gateway,
+    request: &RequestHeader,
+    now: Timestamp,
+) -> Result<Option<Arc<Session>>, Refusal> {
+    let Some(ticket) = read_own(request.headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes)).session.good()
+    else {
+        return Ok(None);
+    };
+    if let Some(session) = gateway.sessions.cached(&ticket.key(), now) {
+        gateway.metrics.session_cache_hits.inc();
+        return Ok(Some(session));
+    }
+    gateway.metrics.session_cache_misses.inc();
+    let found = gateway.sessions.lookup(&ticket, now).await;
+    gateway.stored("load", found)
+}
+
+fn facts(request: &RequestHeader, is_signed_in: bool) -> RequestFacts<'_> {
+    RequestFacts {
+        method: request.method.as_str(),
+        authority: ingress::authority(request),
+        path: request.uri.path(),
+        client: if is_signed_in { ClientKind::Background } else { client_of(request) },
+        upgrade_origin: request
+            .headers
+            .get(ORIGIN)
+            .filter(|_| ingress::is_websocket(request))
+            .map(|origin| origin.to_str().unwrap_or("unreadable")),
+    }
+}
+
+fn client_of(request: &RequestHeader) -> ClientKind {
+    ClientKind::of(request.method.as_str(), &request.headers)
+}
+
+async fn serve(
+    gateway: &Gateway,
+    exchange: &mut Exchange,
+    journey: &mut Journey,
+    endpoint: Endpoint,
+) -> Result<Handled> {
+    journey.outcome = Outcome::Serve;
+    gateway.metrics.served();
+    let body = if endpoints::reads_body(endpoint, &exchange.req_header().method) {
+        exchange::read_body(exchange, endpoints::MAX_BODY_BYTES).await?
+    } else {
+        Bytes::new()
+    };
+    let client = journey::client_address(exchange);
+    let request = exchange.req_header();
+    let call = Call {
+        gateway,
+        method: &request.method,
+        headers: &request.headers,
+        path: request.uri.path(),
+        query: request.uri.query(),
+        body: &body,
+        client: client.ip(),
+        session: journey.session.as_ref(),
+        request_id: journey.request_id.as_str(),
+        now: journey.now,
+    };
+    let answer = match endpoints::serve(endpoint, &call).await {
+        Ok(answer) => answer,
+        Err(refusal) => {
+            // The ACS has said all there is to say about a login.
+            if endpoint != Endpoint::Acs {
+                record::report(gateway, journey, &refusal);
+            }
+            journey.refusal = Some(refusal.code());
+            let asker = Asker {
+                reader: if endpoints::is_for_people(endpoint) { Reader::Page } else { Reader::Json },
+                request_id: call.request_id,
+                return_url: &call.return_url(),
+            };
+            respond::refuse(&gateway.site, &refusal, &asker)
+        }
+    };
+    exchange::answer(exchange, answer, &journey.request_id, Afterwards::KeepOpen).await?;
+    Ok(Handled::Answered)
+}
+
+async fn start_login(gateway: &Gateway, exchange: &mut Exchange, journey: &mut Journey) -> Result<Handled> {
+    journey.outcome = Outcome::StartLogin;
+    gateway.metrics.login_wanted();
+    let request = exchange.req_header();
+    // The browser must come back with GET, whatever it asked with.
+    let status = if request.method == Method::POST { StatusCode::SEE_OTHER } else { StatusCode::FOUND };
+    let answer = redirect(status, &gateway.login_url(&own_address(gateway, request)));
+    exchange::answer(exchange, answer, &journey.request_id, Afterwards::KeepOpen).await?;
+    Ok(Handled::Answered)
+}
+
+async fn refuse(
+    gateway: &Gateway,
+    exchange: &mut Exchange,
+    journey: &mut Journey,
+    refusal: &Refusal,
+    afterwards: Afterwards,
+) -> Result<Handled> {
+    journey.outcome = Outcome::Refuse;
+    let answer = turn_away(gateway, exchange.req_header(), journey, refusal);
+    exchange::answer(exchange, answer, &journey.request_id, afterwards).await?;
+    Ok(Handled::Answered)
+}
+
+/// Counts and logs a refusal, and words it for whoever asked.
+fn turn_away(
+    gateway: &Gateway,
+    request: &RequestHeader,
+    journey: &mut Journey,
+    refusal: &Refusal,
+) -> crate::pages::Answer {
+    journey.refusal = Some(refusal.code());
+    gateway.metrics.refused(refusal.code());
+    record::report(gateway, journey, refusal);
+    let reader = reader_of(request, refusal);
+    let return_url = match reader {
+        Reader::Json => Call::page_of_referer(gateway, &request.headers),
+        Reader::Page | Reader::Frame => own_address(gateway, request),
+    };
+    let asker = Asker { reader, request_id: journey.request_id.as_str(), return_url: &return_url };
+    respond::refuse(&gateway.site, refusal, &asker)
+}
+
+fn reader_of(request: &RequestHeader, refusal: &Refusal) -> Reader {
+    match (refusal, client_of(request)) {
+        (Refusal::LoginRequired, _) | (_, ClientKind::Background) => Reader::Json,
+        (Refusal::LoginRequiredInFrame, _) => Reader::Frame,
+        (_, ClientKind::Navigation | ClientKind::FormPost | ClientKind::Frame) => Reader::Page,
+    }
+}
+
+/// Where the request went, as a return URL.
+fn own_address(gateway: &Gateway, request: &RequestHeader) -> String {
+    gateway.return_url(request.uri.path_and_query().map(http::uri::PathAndQuery::as_str))
+}

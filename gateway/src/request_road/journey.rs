@@ -1,0 +1,172 @@
+//! One request under way: what the phases hand to one another.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use config::Route;
+use http::header::HOST;
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::proxy::Session as Exchange;
+use pingora::upstreams::peer::HttpPeer;
+use pingora::{Error, ErrorType, Result};
+use saml_core::Timestamp;
+
+use crate::decide::Permit;
+use crate::exchange::REQUEST_ID;
+use crate::identity_headers::{self, ForwardedContext};
+use crate::lifecycle::InFlight;
+use crate::refusal::Refusal;
+use crate::session::Session;
+use crate::shared::Gateway;
+use crate::telemetry::HttpRequestId;
+
+pub struct Journey {
+    pub request_id: HttpRequestId,
+    pub(super) begun: Instant,
+    /// The one reading of the clock that the request is judged by.
+    pub(super) now: Timestamp,
+    pub(super) session: Option<Arc<Session>>,
+    pub(super) outcome: Outcome,
+    pub(super) permit: Option<Permit>,
+    pub(super) refusal: Option<&'static str>,
+    /// A refusal of a phase that can only fail; answered by `apologise`.
+    pub(super) unanswered: Option<Refusal>,
+    /// Servers that were tried.
+    pub(super) servers_tried: usize,
+    /// The server that was tried last.
+    pub(super) server: Option<SocketAddr>,
+    _in_flight: InFlight,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Undecided,
+    Forward,
+    Serve,
+    StartLogin,
+    Refuse,
+}
+
+impl Outcome {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Undecided => "undecided",
+            Self::Forward => "forward",
+            Self::Serve => "serve",
+            Self::StartLogin => "start_login",
+            Self::Refuse => "refuse",
+        }
+    }
+}
+
+impl Journey {
+    pub fn begin(gateway: &Gateway) -> Self {
+        Self {
+            request_id: HttpRequestId::draw(),
+            begun: Instant::now(),
+            now: SystemTime::now().into(),
+            session: None,
+            outcome: Outcome::Undecided,
+            permit: None,
+            refusal: None,
+            unanswered: None,
+            servers_tried: 0,
+            server: None,
+            _in_flight: gateway.lifecycle.begin(),
+        }
+    }
+
+    /// # Errors
+    /// There is none: the request must not go on.
+    fn permit(&mut self) -> Result<&Permit> {
+        if self.permit.is_none() {
+            self.unanswered = Some(Refusal::Internal { problem: "a request without a permit went on".to_owned() });
+        }
+        self.permit.as_ref().ok_or_else(|| Error::explain(ErrorType::InternalError, "no permit"))
+    }
+
+    /// Ends the road in a phase that can only fail.
+    fn fail(&mut self, refusal: Refusal) -> Box<Error> {
+        self.unanswered = Some(refusal);
+        Error::explain(ErrorType::InternalError, "refused")
+    }
+}
+
+/// The server that the permit's route leads to.
+///
+/// # Errors
+/// No permit, or the server's name has no address.
+pub async fn peer(gateway: &Gateway, journey: &mut Journey) -> Result<HttpPeer> {
+    let index = journey.permit()?.route();
+    journey.servers_tried += 1;
+    let Some(route) = gateway.settings.routes.get(index) else {
+        return Err(journey.fail(Refusal::NoRoute));
+    };
+    match gateway.upstreams.peer(route.upstream, &route.timeouts).await {
+        Ok((address, peer)) => {
+            journey.server = Some(address);
+            Ok(peer)
+        }
+        Err(refusal) => Err(journey.fail(refusal)),
+    }
+}
+
+/// Takes every identity header of the client away and sets ours from the permit.
+///
+/// # Errors
+/// No permit, or the identity does not fit into headers.
+pub fn dress_request(
+    gateway: &Gateway,
+    exchange: &Exchange,
+    request: &mut RequestHeader,
+    journey: &mut Journey,
+) -> Result<()> {
+    let index = journey.permit()?.route();
+    let identity = journey.permit()?.identity().map(Arc::clone);
+    let Some(route) = gateway.settings.routes.get(index) else {
+        return Err(journey.fail(Refusal::NoRoute));
+    };
+    let context = ForwardedContext {
+        client_addr: client_address(exchange).ip(),
+        scheme: gateway.settings.public_url.scheme,
+        host: &gateway.settings.public_url.authority,
+    };
+    let jwt = jwt(gateway, route, identity.as_deref(), journey.now).map_err(|refusal| journey.fail(refusal))?;
+    gateway
+        .identity_headers
+        .apply(request, identity.as_deref(), jwt.as_deref(), &context)
+        .map_err(|refusal| journey.fail(refusal))?;
+    request.insert_header(REQUEST_ID, journey.request_id.as_str())?;
+    if let Some(host) = &route.host_header {
+        request.insert_header(HOST, host)?;
+    }
+    Ok(())
+}
+
+fn jwt(
+    gateway: &Gateway,
+    route: &Route,
+    identity: Option<&Session>,
+    now: Timestamp,
+) -> Result<Option<Arc<str>>, Refusal> {
+    let (Some(wanted), Some(session)) = (&route.identity_jwt, identity) else { return Ok(None) };
+    let audience = wanted.audience.as_deref().unwrap_or(&gateway.site.origin);
+    gateway.identity_jwts.issue(session, audience, now).map(Some)
+}
+
+pub fn clean_response(response: &mut ResponseHeader, journey: &Journey) {
+    let is_signed_in = journey.permit.as_ref().is_some_and(|permit| permit.identity().is_some());
+    identity_headers::clean_response(response, is_signed_in);
+}
+
+/// Each server is tried once.
+pub fn may_try_another_server(gateway: &Gateway, journey: &Journey) -> bool {
+    let route = journey.permit.as_ref().and_then(|permit| gateway.settings.routes.get(permit.route()));
+    route.is_some_and(|route| journey.servers_tried < gateway.upstreams.servers_of(route.upstream))
+}
+
+pub(super) fn client_address(exchange: &Exchange) -> SocketAddr {
+    let address = exchange.as_downstream().client_addr().and_then(|address| address.as_inet());
+    address.copied().unwrap_or(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)))
+}

@@ -1,0 +1,225 @@
+//! Listeners and the life of the process: bind, serve, drain, end.
+//!
+//! Pingora's own `Server` waits out a fixed period after SIGTERM and takes the admin listener down with
+//! the public one. Here its services run on our runtimes: `/readyz` answers while we drain, and the
+//! process ends as soon as the last request has.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::IntoRawFd;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use config::{Settings, TlsFiles};
+use pingora::apps::HttpServerApp;
+use pingora::listeners::tls::TlsSettings;
+use pingora::proxy::http_proxy_service_with_name;
+use pingora::server::configuration::ServerConf;
+use pingora::server::{Fds, ListenFds, ShutdownWatch};
+use pingora::services::Service as _;
+use pingora::services::listening::Service;
+use pingora::tls::{ServerConfig, load_certs_and_key_files};
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::admin::Admin;
+use crate::proxy::Proxy;
+use crate::shared::{Gateway, SetupError};
+use crate::telemetry;
+
+/// Why the process cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    #[error("cannot listen on {address} (`{setting}`): {source}; choose another address or stop who listens there")]
+    Listen { setting: &'static str, address: SocketAddr, source: io::Error },
+    #[error("`tls`: {problem}; wanted a certificate chain and its key, both as PEM")]
+    Tls { problem: String },
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    #[error("the runtime cannot start: {0}")]
+    Runtime(#[source] io::Error),
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    Drained,
+    /// SIGINT, or a second SIGTERM.
+    AtOnce,
+}
+
+/// Serves until a signal ends it.
+pub fn run(settings: Settings) -> ExitCode {
+    telemetry::init(&settings.log);
+    match serve(settings) {
+        Ok(Ended::Drained) => ExitCode::SUCCESS,
+        Ok(Ended::AtOnce) => ExitCode::from(130),
+        Err(error) => {
+            tracing::error!("samlgate cannot start: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(settings: Settings) -> Result<Ended, ServerError> {
+    let public_socket = bind("listen", settings.listen)?;
+    let admin_socket = bind("admin_listen", settings.admin_listen)?;
+    let gateway = Arc::new(Gateway::new(settings)?);
+    let settings = Arc::clone(&gateway.settings);
+
+    let conf = Arc::new(ServerConf { threads: settings.threads, ..ServerConf::default() });
+    let mut public = http_proxy_service_with_name(&conf, Proxy(Arc::clone(&gateway)), "public");
+    match &settings.tls {
+        Some(files) => public.add_tls_with_settings(&settings.listen.to_string(), None, tls(files)?),
+        None => public.add_tcp(&settings.listen.to_string()),
+    }
+    let mut admin = Service::new("admin".to_owned(), Admin(Arc::clone(&gateway)));
+    admin.add_tcp(&settings.admin_listen.to_string());
+
+    let runtime = runtime("public", settings.threads)?;
+    let admin_runtime = self::runtime("admin", 1)?;
+    let (stop_public, public_watch) = watch::channel(false);
+    let (stop_admin, admin_watch) = watch::channel(false);
+    let public = start(&runtime, public, public_socket, settings.listen, public_watch);
+    let _admin = start(&admin_runtime, admin, admin_socket, settings.admin_listen, admin_watch);
+    let _sweeper = admin_runtime.spawn(sweep(Arc::clone(&gateway)));
+    announce(&settings);
+
+    let ended = admin_runtime.block_on(until_ended(&gateway, &stop_public, public));
+    let _ = stop_admin.send(true);
+    runtime.shutdown_background();
+    admin_runtime.shutdown_background();
+    ended
+}
+
+/// Bound here and handed to Pingora, which would retry for half a minute and then panic.
+fn bind(setting: &'static str, address: SocketAddr) -> Result<TcpListener, ServerError> {
+    let listen = || {
+        let listener = TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        Ok(listener)
+    };
+    listen().map_err(|source| ServerError::Listen { setting, address, source })
+}
+
+fn start<A>(
+    runtime: &Runtime,
+    mut service: Service<A>,
+    socket: TcpListener,
+    address: SocketAddr,
+    shutdown: ShutdownWatch,
+) -> JoinHandle<()>
+where
+    A: HttpServerApp + Send + Sync + 'static,
+{
+    let mut sockets = Fds::new();
+    sockets.add(address.to_string(), socket.into_raw_fd());
+    let sockets: ListenFds = Arc::new(sockets.into());
+    runtime.spawn(async move { service.start_service(Some(sockets), shutdown, 1).await })
+}
+
+fn runtime(name: &str, threads: usize) -> Result<Runtime, ServerError> {
+    Builder::new_multi_thread()
+        .worker_threads(threads.max(1))
+        .thread_name(name)
+        .enable_all()
+        .build()
+        .map_err(ServerError::Runtime)
+}
+
+/// Pingora panics on files that it cannot use, so they are tried first.
+fn tls(files: &TlsFiles) -> Result<TlsSettings, ServerError> {
+    let failed = |problem: String| ServerError::Tls { problem };
+    let certificate = files.certificate_file.display().to_string();
+    let key = files.key_file.display().to_string();
+    pingora::tls::install_default_crypto_provider();
+    let (chain, private_key) = load_certs_and_key_files(&certificate, &key)
+        .map_err(|error| failed(format!("{certificate} or {key} cannot be read: {}", error.etype().as_str())))?
+        .ok_or_else(|| failed(format!("{certificate} holds no certificate or {key} no key")))?;
+    ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(chain, private_key)
+        .map_err(|error| failed(format!("{certificate} and {key} do not fit together: {error}")))?;
+    let mut settings = TlsSettings::intermediate(&certificate, &key)
+        .map_err(|error| failed(format!("{certificate} and {key}: {}", error.etype().as_str())))?;
+    settings.enable_h2();
+    Ok(settings)
+}
+
+/// What an administrator compares with the IdP's settings.
+fn announce(settings: &Settings) {
+    let sp = &settings.service_provider;
+    let idps: Vec<String> = settings
+        .identity_providers
+        .iter()
+        .map(|idp| {
+            let fingerprints: Vec<String> =
+                idp.trusted.certificates().iter().map(|certificate| certificate.fingerprint().to_string()).collect();
+            format!("{} ({}): {}", idp.trusted.id(), idp.trusted.entity_id(), fingerprints.join(", "))
+        })
+        .collect();
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        listen = %settings.listen,
+        admin_listen = %settings.admin_listen,
+        tls = settings.tls.is_some(),
+        sp.entity_id = sp.entity_id.as_str(),
+        sp.acs_url = sp.acs_url.as_str(),
+        identity_providers = idps.join("; "),
+        "samlgate is ready"
+    );
+}
+
+async fn sweep(gateway: Arc<Gateway>) {
+    let mut ticks = tokio::time::interval(Duration::from_secs(60));
+    loop {
+        ticks.tick().await;
+        gateway.sessions.sweep(SystemTime::now().into());
+    }
+}
+
+async fn until_ended(
+    gateway: &Gateway,
+    stop_public: &watch::Sender<bool>,
+    public: JoinHandle<()>,
+) -> Result<Ended, ServerError> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(ServerError::Runtime)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(ServerError::Runtime)?;
+    if received(&mut terminate, &mut interrupt).await == SignalKind::interrupt() {
+        tracing::info!("SIGINT: ending at once");
+        return Ok(Ended::AtOnce);
+    }
+    gateway.lifecycle.drain();
+    tracing::info!(requests = gateway.lifecycle.in_flight(), "SIGTERM: no new connections; finishing requests");
+    let _ = stop_public.send(true);
+    tokio::select! {
+        ended = drain(gateway, public) => Ok(ended),
+        _ = received(&mut terminate, &mut interrupt) => {
+            tracing::info!("second signal: ending at once");
+            Ok(Ended::AtOnce)
+        }
+    }
+}
+
+async fn received(terminate: &mut Signal, interrupt: &mut Signal) -> SignalKind {
+    tokio::select! {
+        _ = terminate.recv() => SignalKind::terminate(),
+        _ = interrupt.recv() => SignalKind::interrupt(),
+    }
+}
+
+async fn drain(gateway: &Gateway, public: JoinHandle<()>) -> Ended {
+    let quiet = async {
+        // Ends when the listener is closed and idle connections are told; requests under way go on.
+        let _ = public.await;
+        gateway.lifecycle.until_idle().await;
+    };
+    match tokio::time::timeout(gateway.settings.shutdown_timeout, quiet).await {
+        Ok(()) => tracing::info!("samlgate has ended"),
+        Err(_) => tracing::warn!(requests = gateway.lifecycle.in_flight(), "shutdown_timeout: requests are cut off"),
+    }
+    Ended::Drained
+}

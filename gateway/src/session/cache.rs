@@ -1,0 +1,483 @@
+//! The sessions of this process: a cache in front of the store, and the judge of expiry.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::hash::BuildHasherDefault;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use aws_lc_rs::rand::SystemRandom;
+use moka::sync::Cache;
+use saml_core::Timestamp;
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
+
+use super::store::{SessionStore, StoreError};
+use super::ticket::{KeyHasher, RandomError, SessionKey, Ticket};
+use super::types::{Session, SessionRecord};
+
+/// The store is told when a session was last seen at most this often, however short the idle limit.
+const LEAST_SECONDS_BETWEEN_TOUCHES: i64 = 30;
+
+/// A session could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error(transparent)]
+    Random(#[from] RandomError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+pub struct SessionLimits {
+    pub idle_timeout: Duration,
+    /// How many sessions the cache holds.
+    pub max_cached: u64,
+}
+
+pub struct Sessions {
+    cache: Cache<SessionKey, Arc<Session>, BuildHasherDefault<KeyHasher>>,
+    store: Arc<dyn SessionStore>,
+    /// Keys that are being read from the store or ended right now: one at a time for each key, so that a
+    /// burst of requests makes one read, and a session that ends is not put back by a read that began before.
+    lanes: Mutex<HashMap<SessionKey, Arc<AsyncMutex<()>>>>,
+    random: SystemRandom,
+    idle_seconds: i64,
+    touch_seconds: i64,
+}
+
+enum State {
+    Live,
+    /// Live, and the store should hear that it was seen.
+    TouchDue,
+    /// As far as this process knows: another replica may have seen it since.
+    Idle,
+    Expired,
+}
+
+impl Sessions {
+    pub fn new(store: Arc<dyn SessionStore>, limits: &SessionLimits) -> Self {
+        let idle_seconds = i64::try_from(limits.idle_timeout.as_secs()).unwrap_or(i64::MAX);
+        Self {
+            cache: Cache::builder()
+                .max_capacity(limits.max_cached)
+                .build_with_hasher(BuildHasherDefault::<KeyHasher>::default()),
+            store,
+            lanes: Mutex::default(),
+            random: SystemRandom::new(),
+            idle_seconds,
+            touch_seconds: (idle_seconds / 10).max(LEAST_SECONDS_BETWEEN_TOUCHES),
+        }
+    }
+
+    /// For pending logins and claims, which no cache stands in front of.
+    pub fn store(&self) -> &dyn SessionStore {
+        &*self.store
+    }
+
+    /// The hit path: never waits. `None` means that [`Sessions::lookup`] must be asked: the session is not
+    /// here, or it looks over, or the store is due to hear of it.
+    pub fn cached(&self, key: &SessionKey, now: Timestamp) -> Option<Arc<Session>> {
+        let session = self.cache.get(key)?;
+        match self.state(&session, now) {
+            State::Live => {
+                session.see(now);
+                Some(session)
+            }
+            State::TouchDue | State::Idle | State::Expired => None,
+        }
+    }
+
+    /// The session that a ticket names, if it is neither expired nor idle.
+    ///
+    /// # Errors
+    /// The store does not answer. The caller refuses; it never treats that as no session.
+    pub async fn lookup(&self, ticket: &Ticket, now: Timestamp) -> Result<Option<Arc<Session>>, StoreError> {
+        let key = ticket.key();
+        let _lane = self.lane(key).await;
+        let known = self.cache.get(&key);
+        if let Some(session) = &known {
+            match self.state(session, now) {
+                State::Live | State::TouchDue => return Ok(Some(self.admit(session, now).await)),
+                State::Expired => return self.forget(&key).await.map(|()| None),
+                State::Idle => {}
+            }
+        }
+        let Some((record, seen)) = self.store.load(&key, ticket).await? else {
+            self.cache.invalidate(&key);
+            return Ok(None);
+        };
+        // What this process saw and had not yet told the store counts as well.
+        let session = Arc::new(Session::new(key, record, seen));
+        if let Some(known) = known {
+            session.see(known.seen());
+        }
+        match self.state(&session, now) {
+            State::Idle | State::Expired => self.forget(&key).await.map(|()| None),
+            State::Live | State::TouchDue => {
+                self.cache.insert(key, Arc::clone(&session));
+                Ok(Some(self.admit(&session, now).await))
+            }
+        }
+    }
+
+    /// # Errors
+    /// The store did not take the session, or no ticket could be drawn.
+    pub async fn open(&self, record: SessionRecord, now: Timestamp) -> Result<Ticket, OpenError> {
+        let ticket = Ticket::generate(&self.random)?;
+        self.store.insert(&ticket, record).await?;
+        self.store.touch(&ticket.key(), now).await?;
+        Ok(ticket)
+    }
+
+    /// Ends a session here and in the store. Here it has ended even where the store does not answer.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub async fn end(&self, key: &SessionKey) -> Result<(), StoreError> {
+        let _lane = self.lane(*key).await;
+        self.forget(key).await
+    }
+
+    /// Frees the cache of sessions whose browser never came back; to be called now and then.
+    pub fn sweep(&self, now: Timestamp) {
+        for (key, session) in &self.cache {
+            if matches!(self.state(&session, now), State::Expired | State::Idle) {
+                self.cache.invalidate(&*key);
+            }
+        }
+    }
+
+    pub fn count_cached(&self) -> u64 {
+        self.cache.entry_count()
+    }
+
+    fn state(&self, session: &Session, now: Timestamp) -> State {
+        if session.is_expired(now) {
+            State::Expired
+        } else if session.seconds_idle(now) >= self.idle_seconds {
+            State::Idle
+        } else if session.seconds_untold(now) >= self.touch_seconds {
+            State::TouchDue
+        } else {
+            State::Live
+        }
+    }
+
+    /// A store that cannot take a touch does not end a session that is known to be good.
+    async fn admit(&self, session: &Arc<Session>, now: Timestamp) -> Arc<Session> {
+        let due = matches!(self.state(session, now), State::TouchDue);
+        session.see(now);
+        if due {
+            session.told(now);
+            if let Err(problem) = self.store.touch(&session.key, now).await {
+                tracing::warn!(%problem, "the store was not told that a session is in use");
+            }
+        }
+        Arc::clone(session)
+    }
+
+    async fn forget(&self, key: &SessionKey) -> Result<(), StoreError> {
+        self.cache.invalidate(key);
+        self.store.remove(key).await
+    }
+
+    async fn lane(&self, key: SessionKey) -> Lane<'_> {
+        let lock = Arc::clone(lock(&self.lanes).entry(key).or_default());
+        // Made before waiting: a caller that goes away while it waits must clean up as well.
+        let mut lane = Lane { lanes: &self.lanes, key, lock, held: None };
+        lane.held = Some(Arc::clone(&lane.lock).lock_owned().await);
+        lane
+    }
+}
+
+/// The right to read or end one session; the last one out removes the lane.
+struct Lane<'a> {
+    lanes: &'a Mutex<HashMap<SessionKey, Arc<AsyncMutex<()>>>>,
+    key: SessionKey,
+    lock: Arc<AsyncMutex<()>>,
+    held: Option<OwnedMutexGuard<()>>,
+}
+
+impl Drop for Lane<'_> {
+    fn drop(&mut self) {
+        self.held = None;
+        let mut lanes = lock(self.lanes);
+        if let Entry::Occupied(lane) = lanes.entry(self.key) {
+            // The map's and ours: new ones are only handed out under the map's lock.
+            if Arc::strong_count(&self.lock) == 2 {
+                lane.remove();
+            }
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::contract::{self, at};
+    use crate::session::memory::MemoryStore;
+    use crate::session::store::{ClaimOutcome, PendingState, TakeOutcome};
+    use crate::session::types::PendingLogin;
+    use async_trait::async_trait;
+    use saml_core::{ReplayKey, RequestId};
+    use std::net::IpAddr;
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+    /// The memory store, counting what it is asked and failing when told to.
+    struct Watched {
+        inner: MemoryStore,
+        loads: AtomicUsize,
+        touches: AtomicUsize,
+        is_down: AtomicBool,
+    }
+
+    impl Watched {
+        fn answer(&self) -> Result<(), StoreError> {
+            if self.is_down.load(Ordering::Relaxed) { Err(StoreError::Full { limit: 0 }) } else { Ok(()) }
+        }
+    }
+
+    #[async_trait]
+    impl SessionStore for Watched {
+        async fn insert(&self, ticket: &Ticket, record: SessionRecord) -> Result<(), StoreError> {
+            self.inner.insert(ticket, record).await
+        }
+        async fn load(
+            &self,
+            key: &SessionKey,
+            ticket: &Ticket,
+        ) -> Result<Option<(Arc<SessionRecord>, Timestamp)>, StoreError> {
+            self.loads.fetch_add(1, Ordering::Relaxed);
+            self.answer()?;
+            tokio::task::yield_now().await;
+            self.inner.load(key, ticket).await
+        }
+        async fn touch(&self, key: &SessionKey, seen: Timestamp) -> Result<(), StoreError> {
+            self.touches.fetch_add(1, Ordering::Relaxed);
+            self.answer()?;
+            self.inner.touch(key, seen).await
+        }
+        async fn remove(&self, key: &SessionKey) -> Result<(), StoreError> {
+            self.answer()?;
+            self.inner.remove(key).await
+        }
+        async fn put_pending(&self, id: &RequestId, login: PendingLogin, client: IpAddr) -> Result<(), StoreError> {
+            self.inner.put_pending(id, login, client).await
+        }
+        async fn pending(&self, id: &str, now: Timestamp) -> Result<PendingState, StoreError> {
+            self.inner.pending(id, now).await
+        }
+        async fn take_pending(&self, id: &str, now: Timestamp) -> Result<TakeOutcome, StoreError> {
+            self.inner.take_pending(id, now).await
+        }
+        async fn count_refusal(&self, id: &str) -> Result<(), StoreError> {
+            self.inner.count_refusal(id).await
+        }
+        async fn claim_assertion(
+            &self,
+            key: &ReplayKey,
+            until: Timestamp,
+            now: Timestamp,
+        ) -> Result<ClaimOutcome, StoreError> {
+            self.inner.claim_assertion(key, until, now).await
+        }
+    }
+
+    fn store() -> Arc<Watched> {
+        Arc::new(Watched {
+            inner: MemoryStore::new(100),
+            loads: AtomicUsize::new(0),
+            touches: AtomicUsize::new(0),
+            is_down: AtomicBool::new(false),
+        })
+    }
+
+    /// Idle after 1,000 seconds: the store hears of a session every 100.
+    fn sessions(store: &Arc<Watched>) -> Sessions {
+        let limits = SessionLimits { idle_timeout: Duration::from_secs(1_000), max_cached: 100 };
+        Sessions::new(Arc::clone(store) as Arc<dyn SessionStore>, &limits)
+    }
+
+    #[tokio::test]
+    async fn a_session_is_read_once_and_then_comes_from_the_cache() {
+        let store = store();
+        let sessions = sessions(&store);
+        let ticket = sessions.open(contract::record(0, 8_000), at(0)).await.unwrap();
+        assert!(sessions.cached(&ticket.key(), at(1)).is_none());
+        assert!(sessions.lookup(&ticket, at(1)).await.unwrap().is_some());
+        for second in 1..100 {
+            assert_eq!(&*sessions.cached(&ticket.key(), at(second)).unwrap().record.email, "ada@example.com");
+        }
+        assert_eq!(store.loads.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test]
+    async fn a_burst_for_one_session_makes_one_read() {
+        let store = store();
+        let sessions = Arc::new(sessions(&store));
+        let ticket = Arc::new(sessions.open(contract::record(0, 8_000), at(0)).await.unwrap());
+        let burst: Vec<_> = (0..32)
+            .map(|_| {
+                let (sessions, ticket) = (Arc::clone(&sessions), Arc::clone(&ticket));
+                tokio::spawn(async move { sessions.lookup(&ticket, at(1)).await.unwrap().is_some() })
+            })
+            .collect();
+        for one in burst {
+            assert!(one.await.unwrap());
+        }
+        assert_eq!(store.loads.load(Ordering::Relaxed), 1);
+        assert!(lock(&sessions.lanes).is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_caller_that_goes_away_leaves_no_lane_behind() {
+        let store = store();
+        let sessions = sessions(&store);
+        let ticket = contract::ticket();
+        let held = sessions.lane(ticket.key()).await;
+        let mut waiting = Box::pin(sessions.lookup(&ticket, at(1)));
+        assert!(futures_poll(&mut waiting).await.is_none());
+        drop(waiting);
+        drop(held);
+        assert!(lock(&sessions.lanes).is_empty());
+    }
+
+    /// One poll: the value if it is there already.
+    async fn futures_poll<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
+        std::future::poll_fn(|context| {
+            std::task::Poll::Ready(match std::pin::Pin::new(&mut *future).poll(context) {
+                std::task::Poll::Ready(value) => Some(value),
+                std::task::Poll::Pending => None,
+            })
+        })
+        .await
+    }
+
+    #[tokio::test]
+    async fn absolute_expiry_ends_a_session_that_is_in_use() {
+        let store = store();
+        let sessions = sessions(&store);
+        let ticket = sessions.open(contract::record(0, 500), at(0)).await.unwrap();
+        assert!(sessions.lookup(&ticket, at(499)).await.unwrap().is_some());
+        assert!(sessions.cached(&ticket.key(), at(500)).is_none());
+        assert!(sessions.lookup(&ticket, at(500)).await.unwrap().is_none());
+        assert!(store.inner.load(&ticket.key(), &ticket).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn an_expired_record_of_the_store_is_no_session() {
+        let store = store();
+        let sessions = sessions(&store);
+        let ticket = sessions.open(contract::record(0, 500), at(0)).await.unwrap();
+        assert!(sessions.lookup(&ticket, at(500)).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn use_keeps_a_session_from_being_idle_and_disuse_ends_it() {
+        let store = store();
+        let sessions = sessions(&store);
+        let ticket = sessions.open(contract::record(0, 80_000), at(0)).await.unwrap();
+        for second in (0..5_000).step_by(90) {
+            let hit = match sessions.cached(&ticket.key(), at(second)) {
+                Some(session) => Some(session),
+                None => sessions.lookup(&ticket, at(second)).await.unwrap(),
+            };
+            assert!(hit.is_some(), "{second}");
+        }
+        assert!(sessions.cached(&ticket.key(), at(4_950 + 1_000)).is_none());
+        assert!(sessions.lookup(&ticket, at(4_950 + 1_000)).await.unwrap().is_none());
+        assert!(store.inner.load(&ticket.key(), &ticket).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn the_store_hears_of_use_every_tenth_of_the_idle_limit() {
+        let store = store();
+        let sessions = sessions(&store);
+        let ticket = sessions.open(contract::record(0, 80_000), at(0)).await.unwrap();
+        store.touches.store(0, Ordering::Relaxed);
+        for second in 0..=1_000 {
+            if sessions.cached(&ticket.key(), at(second)).is_none() {
+                assert!(sessions.lookup(&ticket, at(second)).await.unwrap().is_some());
+            }
+        }
+        assert_eq!(store.touches.load(Ordering::Relaxed), 10);
+        let (_, seen) = store.inner.load(&ticket.key(), &ticket).await.unwrap().unwrap();
+        assert_eq!(seen, at(1_000));
+    }
+
+    #[tokio::test]
+    async fn a_session_seen_by_another_replica_is_not_idle_here() {
+        let store = store();
+        let (here, there) = (sessions(&store), sessions(&store));
+        let ticket = here.open(contract::record(0, 80_000), at(0)).await.unwrap();
+        assert!(here.lookup(&ticket, at(1)).await.unwrap().is_some());
+        assert!(there.lookup(&ticket, at(900)).await.unwrap().is_some());
+        assert!(here.cached(&ticket.key(), at(1_200)).is_none());
+        assert!(here.lookup(&ticket, at(1_200)).await.unwrap().is_some());
+    }
+
+    #[tokio::test]
+    async fn what_was_seen_here_and_not_told_counts_against_idleness() {
+        let store = store();
+        let sessions = sessions(&store);
+        let ticket = sessions.open(contract::record(0, 80_000), at(0)).await.unwrap();
+        assert!(sessions.lookup(&ticket, at(1)).await.unwrap().is_some());
+        assert!(sessions.cached(&ticket.key(), at(99)).is_some());
+        assert!(sessions.lookup(&ticket, at(1_098)).await.unwrap().is_some());
+    }
+
+    #[tokio::test]
+    async fn an_ended_session_is_gone_here_and_in_the_store() {
+        let store = store();
+        let sessions = sessions(&store);
+        let ticket = sessions.open(contract::record(0, 80_000), at(0)).await.unwrap();
+        assert!(sessions.lookup(&ticket, at(1)).await.unwrap().is_some());
+        sessions.end(&ticket.key()).await.unwrap();
+        assert!(sessions.cached(&ticket.key(), at(1)).is_none());
+        assert!(sessions.lookup(&ticket, at(1)).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_read_under_way_does_not_bring_back_a_session_that_ends() {
+        let store = store();
+        let sessions = sessions(&store);
+        let ticket = sessions.open(contract::record(0, 80_000), at(0)).await.unwrap();
+        let mut reading = Box::pin(sessions.lookup(&ticket, at(1)));
+        assert!(futures_poll(&mut reading).await.is_none());
+        let key = ticket.key();
+        let (read, ended) = tokio::join!(reading, sessions.end(&key));
+        assert!(read.unwrap().is_some() && ended.is_ok());
+        assert!(sessions.cached(&ticket.key(), at(1)).is_none());
+    }
+
+    #[tokio::test]
+    async fn a_store_that_is_away_is_an_error_and_never_no_session() {
+        let store = store();
+        let sessions = sessions(&store);
+        let ticket = sessions.open(contract::record(0, 80_000), at(0)).await.unwrap();
+        store.is_down.store(true, Ordering::Relaxed);
+        assert!(sessions.lookup(&ticket, at(1)).await.is_err());
+        store.is_down.store(false, Ordering::Relaxed);
+        assert!(sessions.lookup(&ticket, at(1)).await.unwrap().is_some());
+        store.is_down.store(true, Ordering::Relaxed);
+        assert!(sessions.cached(&ticket.key(), at(50)).is_some());
+        assert!(sessions.lookup(&ticket, at(150)).await.unwrap().is_some(), "a touch that fails ends nothing");
+        assert!(sessions.lookup(&ticket, at(2_000)).await.is_err(), "idle cannot be judged without the store");
+    }
+
+    #[tokio::test]
+    async fn sweeping_frees_what_nobody_comes_back_for() {
+        let store = store();
+        let sessions = sessions(&store);
+        let gone = sessions.open(contract::record(0, 80_000), at(0)).await.unwrap();
+        let here = sessions.open(contract::record(0, 80_000), at(0)).await.unwrap();
+        assert!(sessions.lookup(&gone, at(1)).await.unwrap().is_some());
+        assert!(sessions.lookup(&here, at(900)).await.unwrap().is_some());
+        sessions.sweep(at(1_200));
+        assert!(!sessions.cache.contains_key(&gone.key()));
+        assert!(sessions.cache.contains_key(&here.key()));
+    }
+}

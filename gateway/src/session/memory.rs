@@ -1,0 +1,186 @@
+//! The store of one process: everything is gone when it ends.
+//!
+//! One lock for each kind of thing. Behind the cache the store is asked once a session and then only now
+//! and then, and no lock is held across an await.
+
+use std::collections::{BTreeSet, HashMap};
+use std::hash::BuildHasherDefault;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use saml_core::{ReplayKey, RequestId, Timestamp};
+
+use super::pending::PendingLogins;
+use super::store::{ClaimOutcome, PendingState, SessionStore, StoreError, TakeOutcome};
+use super::ticket::{KeyHasher, SessionKey, Ticket};
+use super::types::{PendingLogin, SessionRecord};
+
+pub struct MemoryStore {
+    max_sessions: u64,
+    sessions: Mutex<Records>,
+    pending: Mutex<PendingLogins>,
+    claims: Mutex<Claims>,
+}
+
+#[derive(Default)]
+struct Records {
+    by_key: HashMap<SessionKey, (Arc<SessionRecord>, Timestamp), BuildHasherDefault<KeyHasher>>,
+    by_expiry: BTreeSet<(Timestamp, SessionKey)>,
+}
+
+#[derive(Default)]
+struct Claims {
+    until: HashMap<[u8; 32], Timestamp>,
+    by_expiry: BTreeSet<(Timestamp, [u8; 32])>,
+}
+
+impl MemoryStore {
+    pub fn new(max_sessions: u64) -> Self {
+        Self { max_sessions, sessions: Mutex::default(), pending: Mutex::default(), claims: Mutex::default() }
+    }
+}
+
+#[async_trait]
+impl SessionStore for MemoryStore {
+    async fn insert(&self, ticket: &Ticket, record: SessionRecord) -> Result<(), StoreError> {
+        let mut sessions = lock(&self.sessions);
+        sessions.sweep(record.created);
+        if u64::try_from(sessions.by_key.len()).is_ok_and(|held| held >= self.max_sessions) {
+            return Err(StoreError::Full { limit: self.max_sessions });
+        }
+        sessions.insert(ticket.key(), record);
+        Ok(())
+    }
+
+    async fn load(
+        &self,
+        key: &SessionKey,
+        _ticket: &Ticket,
+    ) -> Result<Option<(Arc<SessionRecord>, Timestamp)>, StoreError> {
+        Ok(lock(&self.sessions).by_key.get(key).cloned())
+    }
+
+    async fn touch(&self, key: &SessionKey, seen: Timestamp) -> Result<(), StoreError> {
+        if let Some((_, last_seen)) = lock(&self.sessions).by_key.get_mut(key) {
+            *last_seen = seen.max(*last_seen);
+        }
+        Ok(())
+    }
+
+    async fn remove(&self, key: &SessionKey) -> Result<(), StoreError> {
+        lock(&self.sessions).remove(key);
+        Ok(())
+    }
+
+    async fn put_pending(&self, id: &RequestId, login: PendingLogin, client: IpAddr) -> Result<(), StoreError> {
+        lock(&self.pending).put(id, login, client);
+        Ok(())
+    }
+
+    async fn pending(&self, id: &str, now: Timestamp) -> Result<PendingState, StoreError> {
+        Ok(lock(&self.pending).state(id, now))
+    }
+
+    async fn take_pending(&self, id: &str, now: Timestamp) -> Result<TakeOutcome, StoreError> {
+        Ok(lock(&self.pending).take(id, now))
+    }
+
+    async fn count_refusal(&self, id: &str) -> Result<(), StoreError> {
+        lock(&self.pending).count_refusal(id);
+        Ok(())
+    }
+
+    async fn claim_assertion(
+        &self,
+        key: &ReplayKey,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<ClaimOutcome, StoreError> {
+        Ok(lock(&self.claims).claim(*key.as_bytes(), until, now))
+    }
+}
+
+impl Records {
+    fn insert(&mut self, key: SessionKey, record: SessionRecord) {
+        self.by_expiry.insert((record.expires, key));
+        let seen = record.created;
+        self.by_key.insert(key, (Arc::new(record), seen));
+    }
+
+    fn remove(&mut self, key: &SessionKey) {
+        if let Some((record, _)) = self.by_key.remove(key) {
+            self.by_expiry.remove(&(record.expires, *key));
+        }
+    }
+
+    fn sweep(&mut self, now: Timestamp) {
+        while let Some((expires, key)) = self.by_expiry.first().copied() {
+            if expires > now {
+                return;
+            }
+            self.by_expiry.pop_first();
+            self.by_key.remove(&key);
+        }
+    }
+}
+
+impl Claims {
+    fn claim(&mut self, key: [u8; 32], until: Timestamp, now: Timestamp) -> ClaimOutcome {
+        while let Some((over, old)) = self.by_expiry.first().copied() {
+            if over > now {
+                break;
+            }
+            self.by_expiry.pop_first();
+            self.until.remove(&old);
+        }
+        if self.until.contains_key(&key) {
+            return ClaimOutcome::AlreadyClaimed;
+        }
+        self.until.insert(key, until);
+        self.by_expiry.insert((until, key));
+        ClaimOutcome::Claimed
+    }
+}
+
+/// A panic elsewhere while the lock was held leaves maps that are whole: each change is one call.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::contract;
+    use aws_lc_rs::rand::SystemRandom;
+
+    #[tokio::test]
+    async fn keeps_the_contract_of_a_store() {
+        contract::run(&|| Arc::new(MemoryStore::new(1_000))).await;
+    }
+
+    #[tokio::test]
+    async fn refuses_a_session_past_the_limit_until_one_has_expired() {
+        let store = MemoryStore::new(2);
+        let ticket = || Ticket::generate(&SystemRandom::new()).unwrap();
+        store.insert(&ticket(), contract::record(0, 100)).await.unwrap();
+        store.insert(&ticket(), contract::record(0, 200)).await.unwrap();
+        let full = store.insert(&ticket(), contract::record(99, 300)).await;
+        assert!(matches!(full, Err(StoreError::Full { limit: 2 })));
+        store.insert(&ticket(), contract::record(100, 300)).await.unwrap();
+        assert_eq!(lock(&store.sessions).by_key.len(), 2);
+        assert_eq!(lock(&store.sessions).by_expiry.len(), 2);
+    }
+
+    #[test]
+    fn claims_that_are_over_are_swept() {
+        let mut claims = Claims::default();
+        for number in 0..100 {
+            let at = Timestamp::from_unix(number, 0);
+            let mut key = [0; 32];
+            key[0] = u8::try_from(number).unwrap();
+            assert_eq!(claims.claim(key, at.plus_seconds(10), at), ClaimOutcome::Claimed);
+        }
+        assert_eq!((claims.until.len(), claims.by_expiry.len()), (10, 10));
+    }
+}

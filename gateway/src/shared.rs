@@ -1,0 +1,137 @@
+//! What every request shares: settings, sessions, keys and the rest, built once.
+
+use std::sync::Arc;
+
+use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+use config::{IdentityProvider, Settings};
+use saml_core::IdpId;
+
+use crate::decide::Policy;
+use crate::identity_headers::IdentityHeaders;
+use crate::identity_jwt::{IdentityJwts, JwtKeyError};
+use crate::keys::{KeyError, Keys};
+use crate::lifecycle::Lifecycle;
+use crate::login::Entropy;
+use crate::metrics::Metrics;
+use crate::pages::Site;
+use crate::refusal::Refusal;
+use crate::return_url::ReturnUrl;
+use crate::session::{MemoryStore, RandomError, SessionLimits, SessionStore, Sessions, StoreError};
+use crate::upstream::Upstreams;
+use crate::verify::Verifier;
+
+pub struct Gateway {
+    pub settings: Arc<Settings>,
+    pub policy: Policy,
+    pub site: Site,
+    pub sessions: Sessions,
+    pub upstreams: Upstreams,
+    pub verifier: Verifier,
+    pub metrics: Metrics,
+    pub lifecycle: Arc<Lifecycle>,
+    pub random: SystemRandom,
+    pub identity_headers: IdentityHeaders,
+    pub identity_jwts: IdentityJwts,
+    keys: Keys,
+}
+
+/// Something that the gateway is built from cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    #[error("metrics: {0}")]
+    Metrics(#[from] prometheus::Error),
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error(transparent)]
+    JwtKey(#[from] JwtKeyError),
+}
+
+impl Gateway {
+    /// # Errors
+    /// A key cannot be read or made.
+    pub fn new(settings: Settings) -> Result<Self, SetupError> {
+        let (keys, warnings) = Keys::load(&settings)?;
+        warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+        let store: Arc<dyn SessionStore> = Arc::new(MemoryStore::new(settings.session.max_sessions));
+        let limits =
+            SessionLimits { idle_timeout: settings.session.idle_timeout, max_cached: settings.session.max_sessions };
+        Ok(Self {
+            policy: Policy::from_settings(&settings),
+            site: Site::new(&settings),
+            sessions: Sessions::new(store, &limits),
+            upstreams: Upstreams::new(&settings.upstreams),
+            verifier: Verifier::new(settings.threads),
+            metrics: Metrics::new(&settings)?,
+            lifecycle: Arc::default(),
+            random: SystemRandom::new(),
+            identity_headers: IdentityHeaders::from_settings(&settings),
+            identity_jwts: IdentityJwts::new(&settings, &keys)?,
+            keys,
+            settings: Arc::new(settings),
+        })
+    }
+
+    /// For pending logins and claims.
+    pub fn store(&self) -> &dyn SessionStore {
+        self.sessions.store()
+    }
+
+    /// # Errors
+    /// The store did not answer: the request is refused, whatever it was.
+    pub fn stored<T>(&self, operation: &'static str, outcome: Result<T, StoreError>) -> Result<T, Refusal> {
+        outcome.map_err(|error| self.store_failed(operation, &error))
+    }
+
+    pub fn store_failed(&self, operation: &'static str, error: &StoreError) -> Refusal {
+        self.metrics.store_failed(operation);
+        Refusal::StoreUnavailable { problem: error.to_string() }
+    }
+
+    pub fn identity_provider(&self, id: &str) -> Option<&IdentityProvider> {
+        self.settings.identity_providers.iter().find(|idp| idp.trusted.id().as_str() == id)
+    }
+
+    /// `rd`, a Referer or the address of a request, as a place of ours to come back to.
+    pub fn return_url(&self, wanted: Option<&str>) -> String {
+        let parse = |text| ReturnUrl::parse(text, &self.settings.public_url, &self.settings.prefix);
+        wanted.map_or_else(ReturnUrl::home, parse).as_str().to_owned()
+    }
+
+    /// How logs name a person.
+    pub fn user_ref(&self, idp: &IdpId, unique_id: &str) -> String {
+        self.keys.user_ref(idp, unique_id)
+    }
+
+    /// Where a login with this IdP begins.
+    pub fn start_url(&self, idp: &IdpId, return_url: &str) -> String {
+        self.site.with_return(&format!("start/{idp}"), return_url)
+    }
+
+    /// Where somebody without a session goes: the login page, or the only IdP where the page is off.
+    pub fn login_url(&self, return_url: &str) -> String {
+        match (self.settings.login_page, self.settings.identity_providers.as_slice()) {
+            (false, [only]) => self.start_url(only.trusted.id(), return_url),
+            _ => self.site.with_return("login", return_url),
+        }
+    }
+
+    /// # Errors
+    /// The system gives no random bytes.
+    pub fn draw_entropy(&self) -> Result<Entropy, RandomError> {
+        let mut entropy = Entropy { request_id: [0; 20], relay_state: [0; 20] };
+        for bytes in [&mut entropy.request_id, &mut entropy.relay_state] {
+            self.random.fill(bytes).map_err(|aws_lc_rs::error::Unspecified| RandomError)?;
+        }
+        Ok(entropy)
+    }
+
+    /// Gauges are read when somebody looks.
+    pub fn update_gauges(&self) {
+        self.metrics.sessions_active.set(i64::try_from(self.sessions.count_cached()).unwrap_or(i64::MAX));
+    }
+
+    /// Nothing where requests are welcome.
+    pub fn reasons_not_ready(&self) -> Vec<&'static str> {
+        if self.lifecycle.is_draining() { vec!["draining"] } else { Vec::new() }
+    }
+}

@@ -1,0 +1,121 @@
+//! Logs: JSON lines (or text) on stdout, and the request id that ties them together.
+//!
+//! Never in a line: a query, a cookie, a RelayState, a SAMLResponse, a NameID, an e-mail or a unique id.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::io::IsTerminal;
+
+use aws_lc_rs::rand;
+use config::{LogFormat, LogSettings};
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// Starts logging. Called once, before anything is logged.
+pub fn init(settings: &LogSettings) {
+    let level = settings.level.parse().unwrap_or(LevelFilter::INFO);
+    // Libraries write headers and addresses at lower levels; whatever is asked for, theirs stay off.
+    let filter = Targets::new().with_default(level.min(LevelFilter::WARN)).with_target("gateway", level);
+    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stdout);
+    let layer = match settings.format {
+        LogFormat::Json => layer.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed(),
+        LogFormat::Text => layer.with_ansi(std::io::stdout().is_terminal()).boxed(),
+    };
+    // A second initialisation, as in a test process, keeps the first.
+    let _ = tracing_subscriber::registry().with(layer.with_filter(filter)).try_init();
+    if log::set_logger(&LibraryLog).is_ok() {
+        log::set_max_level(log::LevelFilter::Warn);
+    }
+    std::panic::set_hook(Box::new(|panic| {
+        // The message may hold a stranger's input; only a literal one is shown.
+        let message = panic.payload().downcast_ref::<&'static str>().copied().unwrap_or("details withheld");
+        let location = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(panic.location = location, "panic: {message}");
+    }));
+}
+
+/// Pingora's own lines. Its errors are mostly what strangers do to a socket, so they count as warnings.
+struct LibraryLog;
+
+impl log::Log for LibraryLog {
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        metadata.level() <= log::Level::Warn
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if self.enabled(record.metadata()) {
+            tracing::warn!(target: "gateway::library", library = record.target(), "{}", record.args());
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+/// 128 random bits in hexadecimal that name one request: in the log, on our pages and at the upstream.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct HttpRequestId([u8; 32]);
+
+/// One draw from the system's generator serves this many requests of a thread.
+const IDS_PER_DRAW: usize = 64;
+
+struct IdPool {
+    bytes: [u8; 16 * IDS_PER_DRAW],
+    used: usize,
+}
+
+thread_local! {
+    static ID_POOL: RefCell<IdPool> =
+        const { RefCell::new(IdPool { bytes: [0; 16 * IDS_PER_DRAW], used: 16 * IDS_PER_DRAW }) };
+}
+
+impl HttpRequestId {
+    pub fn draw() -> Self {
+        ID_POOL.with_borrow_mut(|pool| {
+            if pool.used >= pool.bytes.len() && rand::fill(&mut pool.bytes).is_ok() {
+                pool.used = 0;
+            }
+            let bytes = pool.bytes.get(pool.used..).and_then(|rest| rest.first_chunk()).copied().unwrap_or([0; 16]);
+            pool.used += 16;
+            Self::from_bytes(bytes)
+        })
+    }
+
+    fn from_bytes(bytes: [u8; 16]) -> Self {
+        let mut hex = [b'0'; 32];
+        for (pair, byte) in hex.chunks_exact_mut(2).zip(bytes) {
+            for (digit, value) in pair.iter_mut().zip([byte >> 4, byte & 15]) {
+                *digit = if value < 10 { b'0' + value } else { b'a' + value - 10 };
+            }
+        }
+        Self(hex)
+    }
+
+    pub fn as_str(&self) -> &str {
+        // Hexadecimal digits only, see `from_bytes`.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for HttpRequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn request_ids_are_32_hexadecimal_digits_and_do_not_repeat() {
+        let ids: HashSet<String> = (0..1000).map(|_| HttpRequestId::draw().to_string()).collect();
+        assert_eq!(ids.len(), 1000);
+        assert!(ids.iter().all(|id| id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit())));
+        assert_eq!(HttpRequestId::from_bytes([0xa9; 16]).as_str(), "a9".repeat(16));
+    }
+}

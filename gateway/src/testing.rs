@@ -1,0 +1,104 @@
+//! Settings and sessions for the unit tests of this crate.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use config::{
+    Access, Allow, Binding, Button, HeaderPreset, IdentityHeaders, IdentityProvider, LogFormat, LogSettings, Origin,
+    PathMatch, Route, Scheme, SessionSettings, Settings, Timeouts,
+};
+use saml_core::{
+    AcsUrl, Certificate, ClaimNames, EntityId, IdpId, ServiceProvider, Sign, SsoUrl, Timestamp, TrustedIdp,
+};
+
+use crate::session::{Session, SessionRecord, contract};
+
+pub(crate) fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_unix(seconds, 0)
+}
+
+/// `https://app.example.com`, IdPs `jumpcloud` and `okta`, no routes.
+pub(crate) fn settings() -> Settings {
+    Settings {
+        public_url: Origin { scheme: Scheme::Https, authority: "app.example.com".to_owned() },
+        listen: ([127, 0, 0, 1], 0).into(),
+        admin_listen: ([127, 0, 0, 1], 0).into(),
+        prefix: "/saml".to_owned(),
+        tls: None,
+        threads: 1,
+        service_provider: ServiceProvider {
+            entity_id: EntityId::parse("https://app.example.com/saml/metadata").unwrap(),
+            acs_url: AcsUrl::parse("https://app.example.com/saml/acs").unwrap(),
+            skew_seconds: 60,
+        },
+        identity_providers: vec![identity_provider("jumpcloud"), identity_provider("okta")],
+        login_page: true,
+        upstreams: Vec::new(),
+        routes: Vec::new(),
+        session: SessionSettings {
+            max_age: Duration::from_secs(28_800),
+            idle_timeout: Duration::from_secs(3_600),
+            max_sessions: 1_000,
+        },
+        identity_headers: IdentityHeaders {
+            preset: HeaderPreset::XForwarded,
+            set: Vec::new(),
+            groups_filter: Vec::new(),
+        },
+        keys_dir: None,
+        log: LogSettings { level: "info".to_owned(), format: LogFormat::Json, access: true },
+        shutdown_timeout: Duration::from_secs(30),
+    }
+}
+
+fn identity_provider(id: &str) -> IdentityProvider {
+    let made = rcgen::generate_simple_self_signed(vec!["idp.example".to_owned()]).unwrap();
+    let certificates = Certificate::parse_all(made.cert.pem().as_bytes()).unwrap();
+    IdentityProvider {
+        trusted: TrustedIdp::new(
+            IdpId::parse(id).unwrap(),
+            EntityId::parse(id).unwrap(),
+            certificates,
+            Sign::AssertionAndResponse,
+            ClaimNames::default(),
+        )
+        .unwrap(),
+        sso_url: SsoUrl::parse("https://sso.example/saml2/app").unwrap(),
+        binding: Binding::Redirect,
+        button: Button { text: "Login".to_owned(), image_url: None },
+    }
+}
+
+pub(crate) fn route(path: PathMatch, access: Access) -> Route {
+    Route {
+        id: String::new(),
+        host: None,
+        path,
+        methods: Vec::new(),
+        access,
+        upstream: 0,
+        api: false,
+        host_header: None,
+        identity_jwt: None,
+        timeouts: Timeouts {
+            connect: Duration::from_secs(5),
+            read: Duration::from_secs(60),
+            write: Duration::from_secs(60),
+        },
+    }
+}
+
+pub(crate) fn prefix(path: &str) -> PathMatch {
+    PathMatch::Prefix(path.to_owned())
+}
+
+pub(crate) fn groups(names: &[&str]) -> Access {
+    Access::Allow(Allow { groups: names.iter().map(|name| (*name).to_owned()).collect(), ..Allow::default() })
+}
+
+/// A session from second 0 to 10,000 whose record is changed first.
+pub(crate) fn session(change: impl FnOnce(&mut SessionRecord)) -> Arc<Session> {
+    let mut record = contract::record(0, 10_000);
+    change(&mut record);
+    Arc::new(Session::new(contract::ticket().key(), Arc::new(record), at(0)))
+}

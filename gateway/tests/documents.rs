@@ -1,0 +1,46 @@
+//! `docs/refusals.md` is made from the catalogues of codes: `UPDATE_DOCS=1 cargo test -p gateway --test documents`.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::PathBuf;
+
+use gateway::refusal::Refusal;
+use saml_core::Rejection;
+
+const HEAD: &str = "\
+# Refusals
+
+Everybody who is turned away is told a code: on the page, in the JSON, in the log (`refusal.code`) and in
+the metrics. The log says beside it what was seen, what was wanted, and what to do, the cure below. The page shows
+a request id; look for it in the log.
+
+This page is made from the source: `UPDATE_DOCS=1 cargo test -p gateway --test documents`.
+";
+
+fn document() -> String {
+    let mut text = HEAD.to_owned();
+    for (title, catalogue) in [
+        ("Of the gateway: requests and logins that are turned away", Refusal::catalogue()),
+        ("Of the verifier: responses that are not a login", Rejection::catalogue()),
+    ] {
+        let _ = write!(text, "\n## {title}\n\n| code | cure |\n|---|---|\n");
+        for (code, cure) in catalogue {
+            let _ = writeln!(text, "| `{code}` | {} |", cure.replace('|', "\\|"));
+        }
+    }
+    text
+}
+
+#[test]
+fn every_code_has_its_entry_in_the_documents() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/refusals.md");
+    let wanted = document();
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(&path, &wanted).unwrap();
+    }
+    let found = fs::read_to_string(&path).unwrap();
+    assert!(found == wanted, "docs/refusals.md is out of date: run with UPDATE_DOCS=1");
+    for code in Refusal::catalogue().iter().chain(Rejection::catalogue()).map(|(code, _)| code) {
+        assert_eq!(found.matches(&format!("| `{code}` |")).count(), 1, "{code}");
+    }
+}
