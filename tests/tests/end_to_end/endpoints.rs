@@ -69,7 +69,8 @@ async fn wrong_methods_are_told_the_right_one() {
         assert!(answer.header("allow").is_some());
     }
     let answer = raw::get(world.gateway.address(), world.gateway.authority(), "/saml/start/nobody", &[]).await;
-    assert_eq!((answer.status, answer.json()["code"].as_str()), (404, Some("unknown_identity_provider")));
+    assert_eq!(answer.status, 404);
+    assert!(answer.text().contains("unknown_identity_provider"));
 }
 
 #[tokio::test]

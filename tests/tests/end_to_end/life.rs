@@ -22,7 +22,7 @@ async fn sigterm_lets_a_request_in_flight_finish_and_takes_no_new_ones() {
     connection.send(request).await.unwrap();
     world.upstream.arrived(before + 1).await;
     world.gateway.terminate();
-    world.gateway.logged("drain").await;
+    world.gateway.logged("finishing requests").await;
     world.upstream.release();
     let answer = connection.response(raw::Asked::Other).await.unwrap().expect("the request in flight is answered");
     assert_eq!(answer.status, 200);

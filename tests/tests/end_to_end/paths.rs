@@ -53,7 +53,9 @@ async fn no_disguise_of_admin_reaches_it_without_the_group() {
 #[tokio::test]
 async fn disguises_are_refused_for_strangers_too_and_public_is_no_door() {
     let world = World::start(samlgate()).await;
-    for path in DISGUISED.iter().map(|path| format!("/public{path}")).chain(
+    // `/public/%61dmin` has one meaning, and it is public.
+    let disguised = DISGUISED.iter().filter(|path| **path != "/%61dmin");
+    for path in disguised.map(|path| format!("/public{path}")).chain(
         ["/public/..;/x", "/public/%2e%2e/x", "/public//x", "/public/x;y", "/public/.", "/public/%2e"]
             .map(str::to_owned),
     ) {
