@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use config::{ConfigErrors, Loaded, Settings, Warning};
+use config::{ConfigError, ConfigErrors, Loaded, Settings, Warning};
 use serde_json::json;
 
 use crate::{keys, server};
@@ -111,8 +111,34 @@ fn serve(file: &Path) -> ExitCode {
     }
 }
 
+/// What only trying finds out: keys that do not fit, files that others can read.
+fn try_out(file: &Path, loaded: Loaded) -> Result<Loaded, ConfigErrors> {
+    let mistake = |path: &str, problem: String, cure: &str| ConfigErrors {
+        file: Some(file.to_owned()),
+        errors: vec![ConfigError {
+            path: path.to_owned(),
+            line: None,
+            value: None,
+            problem,
+            cure: cure.to_owned(),
+            code: None,
+        }],
+    };
+    server::try_tls(&loaded.settings)
+        .map_err(|error| mistake("tls", error.to_string(), "give a certificate chain and its key, both as PEM"))?;
+    let (_, warnings) = keys::Keys::load(&loaded.settings)
+        .map_err(|error| mistake("keys_dir", error.to_string(), "see `samlgate keys generate --help`"))?;
+    let warnings = warnings.into_iter().map(|warning| Warning {
+        path: "keys_dir".to_owned(),
+        line: None,
+        problem: warning.to_string(),
+        cure: "for a trial it can stay so".to_owned(),
+    });
+    Ok(Loaded { warnings: loaded.warnings.into_iter().chain(warnings).collect(), ..loaded })
+}
+
 fn check(file: &Path, json: bool) -> ExitCode {
-    let outcome = load(file);
+    let outcome = load(file).and_then(|loaded| try_out(file, loaded));
     let text = match (&outcome, json) {
         (Ok(Loaded { settings, warnings }), false) => approve(file, settings, warnings),
         (Err(mistakes), false) => mistakes.to_string(),

@@ -18,7 +18,7 @@ pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const BODY_WITHIN: Duration = Duration::from_secs(30);
 /// A body that nobody wants is read up to these, so that the connection can be kept and the answer is not
 /// lost to a reset.
-const DRAIN_BYTES: usize = 64 * 1024;
+const DRAIN_BYTES: usize = 1024 * 1024;
 const DRAIN_WITHIN: Duration = Duration::from_secs(1);
 
 /// Whether the connection may carry another request after this answer.

@@ -120,3 +120,62 @@ fn boxed(text: Option<&str>) -> Option<Box<str>> {
 fn is_sent(headers: &IdentityHeaders, attribute: &str) -> bool {
     headers.set.iter().any(|(_, claim)| matches!(claim, Claim::Attribute(name) if name == attribute))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{at, settings};
+
+    fn started(binding: &BrowserBinding, change: impl FnOnce(&mut IdentityProvider)) -> StartedLogin {
+        let settings = settings();
+        let mut idp = settings.identity_providers[0].clone();
+        change(&mut idp);
+        let wish = Wish {
+            return_url: "/deep",
+            binding: binding.hash(),
+            rounds: Rounds::none(at(5)).and_one_more(),
+            replaces: None,
+            entropy: Entropy { request_id: [1; 20], relay_state: [2; 20] },
+        };
+        start(&idp, &settings.service_provider, &wish, at(7))
+    }
+
+    fn browser(letter: &str) -> BrowserBinding {
+        BrowserBinding::parse(letter.repeat(43).as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn remembers_what_the_response_will_be_held_against() {
+        let login = started(&browser("A"), |_| ());
+        assert_eq!(login.request_id.as_str(), format!("_{}", "01".repeat(20)));
+        assert_eq!((&*login.pending.return_url, login.pending.created), ("/deep", at(7)));
+        assert_eq!(login.pending.idp.as_str(), "jumpcloud");
+        assert_eq!(login.pending.rounds.count(), 1);
+        assert!(login.pending.binding.matches(&browser("A")));
+    }
+
+    #[test]
+    fn leaves_by_the_binding_of_the_idp() {
+        assert!(matches!(started(&browser("A"), |_| ()).departure, Departure::Redirect(_)));
+        let Departure::Post(form) = started(&browser("A"), |idp| idp.binding = Binding::Post).departure else {
+            panic!("wanted a form");
+        };
+        assert_eq!((form.action.as_str(), form.relay_state), ("https://sso.example/saml2/app", "02".repeat(20)));
+    }
+
+    #[test]
+    fn only_the_browser_that_started_an_open_login_may_finish_it() {
+        let (ours, other) = (browser("A"), browser("E"));
+        let pending = || started(&ours, |_| ()).pending;
+        let check = |state: PendingState, binding: Option<&BrowserBinding>, expected: &str, is_known: bool| {
+            let home = awaited(state, binding).err().unwrap();
+            assert_eq!((home.refusal.code(), home.pending.is_some()), (expected, is_known));
+        };
+        assert!(awaited(PendingState::Open(pending()), Some(&ours)).is_ok());
+        check(PendingState::Open(pending()), Some(&other), "login_of_other_browser", true);
+        check(PendingState::Open(pending()), None, "login_of_other_browser", true);
+        check(PendingState::Used(pending()), Some(&ours), "assertion_replayed", true);
+        check(PendingState::Expired(pending()), Some(&ours), "login_expired", true);
+        check(PendingState::Unknown, Some(&ours), "login_unknown", false);
+    }
+}

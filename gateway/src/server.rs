@@ -35,7 +35,7 @@ use crate::telemetry;
 pub enum ServerError {
     #[error("cannot listen on {address} (`{setting}`): {source}; choose another address or stop who listens there")]
     Listen { setting: &'static str, address: SocketAddr, source: io::Error },
-    #[error("`tls`: {problem}; wanted a certificate chain and its key, both as PEM")]
+    #[error("`tls` cannot be used: {problem}")]
     Tls { problem: String },
     #[error(transparent)]
     Setup(#[from] SetupError),
@@ -128,6 +128,14 @@ fn runtime(name: &str, threads: usize) -> Result<Runtime, ServerError> {
         .enable_all()
         .build()
         .map_err(ServerError::Runtime)
+}
+
+/// Whether the public listener could use its certificate.
+///
+/// # Errors
+/// A file is missing or unreadable, or the key is of another certificate.
+pub fn try_tls(settings: &Settings) -> Result<(), ServerError> {
+    settings.tls.as_ref().map_or(Ok(()), |files| tls(files).map(drop))
 }
 
 /// Pingora panics on files that it cannot use, so they are tried first.

@@ -8,6 +8,8 @@ mod logout;
 mod metadata;
 mod resume;
 mod start;
+#[cfg(test)]
+mod tests;
 mod userinfo;
 
 use std::net::IpAddr;

@@ -147,6 +147,8 @@ impl Sessions {
     }
 
     pub fn count_cached(&self) -> u64 {
+        // Otherwise the count lags behind by what the cache has not yet put in order.
+        self.cache.run_pending_tasks();
         self.cache.entry_count()
     }
 
