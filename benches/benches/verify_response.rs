@@ -119,8 +119,9 @@ impl Floor {
     }
 }
 
-const KEYS: [(&str, fn() -> &'static Arc<SigningKey>); 2] =
-    [("rsa2048", test_keys::rsa_2048), ("rsa4096", test_keys::rsa_4096)];
+type NamedKey = (&'static str, fn() -> &'static Arc<SigningKey>);
+
+const KEYS: [NamedKey; 2] = [("rsa2048", test_keys::rsa_2048), ("rsa4096", test_keys::rsa_4096)];
 
 fn verify_response(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("verify_response");
