@@ -399,7 +399,7 @@ mod tests {
     fn a_frame_gets_a_page_that_it_may_show_and_a_link_to_the_top() {
         let (answer, body) = answer_to(&Refusal::LoginRequiredInFrame, Reader::Frame);
         assert_eq!(answer.status(), 401);
-        assert!(!header(&answer, "content-security-policy").contains("frame-ancestors"));
+        assert!(header(&answer, "content-security-policy").contains("frame-ancestors 'self'"));
         assert!(body.contains("target=\"_top\""));
     }
 

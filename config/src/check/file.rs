@@ -129,7 +129,7 @@ pub(crate) fn tls_key(path: &FilePath) -> Result<(), Fault> {
     if !kinds.iter().any(|kind| text.contains(&format!("-----BEGIN {kind}-----"))) {
         return Err(Fault::new("holds no PEM private key", cure));
     }
-    owner_only(path)
+    not_for_others(path)
 }
 
 const KEY_NAMES: [&str; 5] = ["seal", "index", "jwt", "sp-signing", "sp-decryption"];
@@ -146,23 +146,24 @@ pub(crate) fn keys_dir(path: &FilePath) -> Result<(), Fault> {
         for age in KEY_AGES {
             let key = path.join(format!("{name}.{age}"));
             if key.exists() {
-                owner_only(&key)?;
+                not_for_others(&key)?;
             }
         }
     }
     Ok(())
 }
 
-/// A private key that others can read is nobody's secret.
-fn owner_only(path: &FilePath) -> Result<(), Fault> {
+/// A private key that others can read is nobody's secret. Its group may read it, for that is how Kubernetes hands a
+/// Secret to a process that is not root.
+fn not_for_others(path: &FilePath) -> Result<(), Fault> {
     let shown = path.display();
     let mode = fs::metadata(path)
         .map_err(|error| Fault::new(format!("cannot look at {shown}: {error}"), "make it readable to samlgate"))?
         .permissions()
         .mode();
-    if mode & 0o077 == 0 {
+    if mode & 0o027 == 0 {
         return Ok(());
     }
-    let problem = format!("{shown} has mode {:04o}: others than its owner can reach the private key", mode & 0o7777);
+    let problem = format!("{shown} has mode {:04o}: others can read or change the private key", mode & 0o7777);
     Err(Fault::new(problem, format!("run `chmod 600 {shown}`")))
 }

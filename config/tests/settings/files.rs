@@ -120,7 +120,7 @@ fn tls_files_are_a_certificate_and_a_key_of_its_owner_alone() {
     assert!(folder.only_mistake(&tls).problem.contains("no PEM private key"));
     folder.write("tls.key", &key.replace("PRIVATE", "ENCRYPTED PRIVATE"), 0o600);
     assert!(folder.only_mistake(&tls).problem.contains("under a password"));
-    for mode in [0o640, 0o604, 0o620] {
+    for mode in [0o644, 0o604, 0o620] {
         folder.write("tls.key", &key, mode);
         let error = folder.only_mistake(&tls);
         assert!(error.path == "tls.key_file" && error.cure.contains("chmod 600"), "{error}");
@@ -142,7 +142,7 @@ fn keys_that_others_can_read_are_a_mistake() {
     let yaml = with("keys_dir: .");
     folder.write("jwt.current", "secret", 0o600);
     assert!(folder.parse(&yaml).is_ok());
-    folder.write("jwt.previous", "secret", 0o640);
+    folder.write("jwt.previous", "secret", 0o644);
     let error = folder.only_mistake(&yaml);
-    assert!(error.path == "keys_dir" && error.problem.contains("jwt.previous has mode 0640"), "{error}");
+    assert!(error.path == "keys_dir" && error.problem.contains("jwt.previous has mode 0644"), "{error}");
 }

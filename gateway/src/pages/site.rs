@@ -45,7 +45,7 @@ impl Site {
             portal_url: portal_url(settings),
             policy_ours: header(format!("{base}; frame-ancestors 'none'; form-action 'self'")),
             policy_form_leaves: header(format!("{base}; frame-ancestors 'none'")),
-            policy_framed: header(format!("{base}; form-action 'none'")),
+            policy_framed: header(format!("{base}; frame-ancestors 'self'; form-action 'none'")),
         }
     }
 
