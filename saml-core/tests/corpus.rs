@@ -127,3 +127,17 @@ fn loads_both_real_jumpcloud_certificates() {
         assert!(certificate.subject().contains("JumpCloudSAMLUser"));
     }
 }
+
+#[test]
+fn reads_jumpclouds_metadata_with_and_without_the_redirect_endpoint() {
+    let entity_id = EntityId::parse("jumpcloud-truefoundry").unwrap();
+    for (file, redirect) in
+        [("metadata-reconstructed-with-redirect.xml", true), ("metadata-reconstructed-post-only.xml", false)]
+    {
+        let Some(xml) = corpus(&format!("../jumpcloud/{file}")) else { return };
+        let metadata = IdpMetadata::parse(&xml, &entity_id).unwrap();
+        assert_eq!(metadata.redirect.is_some(), redirect, "{file}");
+        assert!(metadata.post.is_some_and(|url| url.as_str().starts_with("https://sso.jumpcloud.com/saml2/")));
+        assert_eq!(metadata.certificates.len(), 1);
+    }
+}
