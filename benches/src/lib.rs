@@ -39,13 +39,13 @@ fn median(mut times: Vec<Duration>) -> Duration {
     times[times.len() / 2]
 }
 
-/// Microseconds, to a tenth.
-pub fn micros(time: Duration) -> f64 {
-    time.as_nanos() as f64 / 1000.0
-}
-
-/// The line that each bench ends with.
-pub fn print_ratio(name: &str, unit: &str, work: Duration, floor: Duration) {
+/// The line that each bench ends with; `note` says what is behind the figures.
+pub fn print_ratio(name: &str, note: &str, work: Duration, floor: Duration) {
+    let micros = |time: Duration| {
+        let micros = time.as_secs_f64() * 1e6;
+        let digits = if micros < 10.0 { 2 } else { 1 };
+        format!("{micros:.digits$} us")
+    };
     let ratio = work.as_secs_f64() / floor.as_secs_f64();
-    println!("{name}: {:.1} us, floor {:.1} us, ratio {ratio:.2} x floor{unit}", micros(work), micros(floor));
+    println!("{name}: {}, floor {}, ratio {ratio:.2} x floor{note}", micros(work), micros(floor));
 }

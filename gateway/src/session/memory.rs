@@ -173,6 +173,16 @@ mod tests {
     }
 
     #[test]
+    fn an_assertion_is_claimed_once_until_its_time_is_over() {
+        let mut claims = Claims::default();
+        let at = |seconds| Timestamp::from_unix(seconds, 0);
+        assert_eq!(claims.claim([1; 32], at(100), at(0)), ClaimOutcome::Claimed);
+        assert_eq!(claims.claim([1; 32], at(500), at(99)), ClaimOutcome::AlreadyClaimed);
+        assert_eq!(claims.claim([2; 32], at(100), at(99)), ClaimOutcome::Claimed);
+        assert_eq!(claims.claim([1; 32], at(200), at(100)), ClaimOutcome::Claimed);
+    }
+
+    #[test]
     fn claims_that_are_over_are_swept() {
         let mut claims = Claims::default();
         for number in 0..100 {

@@ -91,3 +91,32 @@ pub struct PendingLogin {
     /// The session that this browser had; it ends when this login succeeds.
     pub replaces: Option<SessionKey>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::contract;
+
+    #[test]
+    fn a_session_with_twenty_groups_stays_under_a_kilobyte() {
+        /// What an allocator adds to each piece, generously.
+        const OVERHEAD: usize = 16;
+        let mut record = contract::record(0, 1);
+        record.groups = (0..20).map(|number| format!("engineering-{number:02}")).collect();
+        let texts = [
+            Some(record.idp.as_str()),
+            Some(&*record.unique_id),
+            Some(&*record.email),
+            record.username.as_deref(),
+            record.first_name.as_deref(),
+            record.last_name.as_deref(),
+            record.name_id.as_deref(),
+            Some(&*record.assertion_id),
+            record.session_index.as_deref(),
+        ];
+        let texts: usize = texts.into_iter().flatten().map(|text| text.len() + OVERHEAD).sum();
+        let groups: usize = record.groups.iter().map(|group| group.len() + size_of::<u32>()).sum();
+        let whole = size_of::<Session>() + size_of::<SessionRecord>() + texts + groups + 4 * OVERHEAD;
+        assert!(whole < 1_000, "{whole} bytes");
+    }
+}
