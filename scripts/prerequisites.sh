@@ -4,25 +4,31 @@ MINIMUM_RUST=88 # 1.88; the workspace's rust-version
 
 say() { printf 'samlgate: %s\n' "$*" >&2; }
 
-prerequisites() {
+find_missing() {
     missing=()
     command -v cc >/dev/null || command -v gcc >/dev/null || command -v clang >/dev/null || missing+=(gcc)
     command -v cmake >/dev/null || missing+=(cmake)
     command -v make >/dev/null || missing+=(make)
+}
+
+install_missing() {
+    say "installing ${missing[*]} (needed to build Pingora's zlib-ng and aws-lc)"
+    packages=("${missing[@]}")
+    [[ " ${missing[*]} " == *" gcc "* ]] && packages+=(libc6-dev)
+    apt-get install -y -qq "${packages[@]}" >&2 && return
+    apt-get update -qq >&2 && apt-get install -y -qq "${packages[@]}" >&2
+}
+
+prerequisites() {
+    find_missing
+    if ((${#missing[@]})) && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        install_missing
+        find_missing
+    fi
     if ((${#missing[@]})); then
-        if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-            say "installing ${missing[*]} (needed to build Pingora's zlib-ng and aws-lc)"
-            packages=("${missing[@]}")
-            [[ " ${missing[*]} " == *" gcc "* ]] && packages+=(libc6-dev)
-            if ! { apt-get install -y -qq "${packages[@]}" || { apt-get update -qq && apt-get install -y -qq "${packages[@]}"; }; } >&2; then
-                say "could not install ${packages[*]}: install them, then run this again"
-                exit 1
-            fi
-        else
-            say "not found: ${missing[*]}"
-            say "install them, then run this again; on Debian or Ubuntu: sudo apt-get install ${missing[*]}"
-            exit 1
-        fi
+        say "not found: ${missing[*]}"
+        say "install them, then run this again; on Debian or Ubuntu: sudo apt-get install ${missing[*]}"
+        exit 1
     fi
     if ! command -v cargo >/dev/null; then
         # shellcheck disable=SC1091
