@@ -40,10 +40,6 @@ macro_rules! rejections {
                 match self { $( Self::$variant { .. } => $cure, )* }
             }
 
-            pub fn all_codes() -> &'static [&'static str] {
-                &[$($code),*]
-            }
-
             /// Each code with its cure, for documents.
             pub fn catalogue() -> &'static [(&'static str, &'static str)] {
                 &[$(($code, $cure)),*]
