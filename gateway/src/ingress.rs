@@ -3,11 +3,14 @@
 //! Pingora itself refuses bad Transfer-Encoding, Content-Lengths that differ, two Hosts, white space
 //! before a colon and folded lines.
 
-use http::header::{HOST, TRANSFER_ENCODING, UPGRADE};
-use http::{Method, Version};
+use http::header::{CONTENT_LENGTH, HOST, ORIGIN, TRANSFER_ENCODING, UPGRADE};
+use http::{HeaderValue, Method, Version};
 use pingora::http::RequestHeader;
 
 use crate::refusal::Refusal;
+
+/// Path and query. A path is read in many ways, so its length is what it costs.
+const MAX_TARGET_BYTES: usize = 16 * 1024;
 
 /// `raw_head` is the head of an HTTP/1 request as it came.
 ///
@@ -25,6 +28,18 @@ pub fn check(request: &RequestHeader, raw_head: Option<&[u8]>) -> Result<(), Ref
     // Pingora has removed Content-Length by now (RFC 9112 §6.3); a proxy in front may have trusted it.
     if request.headers.contains_key(TRANSFER_ENCODING) && raw_head.is_some_and(has_content_length) {
         return malformed("it has both Content-Length and Transfer-Encoding");
+    }
+    // Pingora passes lists and repetitions on, and not every application reads them alike (RFC 9110 §8.6).
+    let mut lengths = request.headers.get_all(CONTENT_LENGTH).iter();
+    let is_number = |value: &HeaderValue| !value.is_empty() && value.as_bytes().iter().all(u8::is_ascii_digit);
+    if lengths.next().is_some_and(|length| !is_number(length)) || lengths.next().is_some() {
+        return malformed("its Content-Length is not one number");
+    }
+    if request.raw_path().len() > MAX_TARGET_BYTES {
+        return malformed("its target is longer than 16 kB");
+    }
+    if is_websocket(request) && request.headers.get_all(ORIGIN).iter().count() > 1 {
+        return malformed("it has two Origin headers");
     }
     if is_websocket(request) && request.method != Method::GET {
         return malformed("it asks for a WebSocket with a method other than GET");
@@ -100,6 +115,17 @@ mod tests {
         let chunked = request("POST", "/", &[HOST_A, ("transfer-encoding", "chunked")]);
         assert!(check(&chunked, Some(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")).is_ok());
         assert!(refused(&chunked, "POST / HTTP/1.1\r\nCONTENT-LENGTH : 3\r\n\r\n").contains("both"));
+        for length in ["5, 5", "+5", "5 5", "", "0x5"] {
+            let listed = request("POST", "/", &[HOST_A, ("content-length", length)]);
+            assert!(refused(&listed, "").contains("Content-Length"), "{length}");
+        }
+        let twice = request("POST", "/", &[HOST_A, ("content-length", "5"), ("content-length", "5")]);
+        assert!(refused(&twice, "").contains("Content-Length"));
+        let origin = ("origin", "https://a.example");
+        let origins = request("GET", "/", &[HOST_A, ("upgrade", "websocket"), origin, origin]);
+        assert!(refused(&origins, "").contains("two Origin"));
+        let long = format!("/{}", "a".repeat(MAX_TARGET_BYTES));
+        assert!(refused(&request("GET", &long, &[HOST_A]), "").contains("longer"));
         assert!(refused(&request("POST", "/", &[HOST_A, ("upgrade", "WebSocket")]), "").contains("WebSocket"));
         assert!(refused(&request("OPTIONS", "*", &[HOST_A]), "").contains("not a path"));
         let mut raw = request("GET", "/", &[HOST_A]);

@@ -15,6 +15,11 @@ pub enum UpstreamFault {
     TimedOut,
 }
 
+/// What a stranger wrote, cut to a length that a log line bears.
+pub(crate) fn shortened(text: &str) -> String {
+    text.chars().take(200).collect()
+}
+
 macro_rules! refusals {
     ($( $variant:ident $({ $($field:ident : $type:ty),* $(,)? })? = $code:literal, $text:literal, $cure:literal; )*) => {
         /// A decision against a request, each with a stable code.
@@ -64,7 +69,7 @@ refusals! {
         "add a route; a last one `{ path_prefix: /, access: signed_in, upstream: ... }` matches everything";
     MethodForbidden { seen: String } = "method_forbidden",
         "the method {seen:?} is not passed on",
-        "TRACE and CONNECT have no place behind a gateway";
+        "use a method in capitals; TRACE and CONNECT have no place behind a gateway";
     RequestMalformed { problem: &'static str } = "request_malformed",
         "the request is malformed: {problem}",
         "correct the client";

@@ -5,6 +5,7 @@ mod record;
 mod trouble;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{COOKIE, ORIGIN};
@@ -31,8 +32,12 @@ pub use trouble::apologise;
 
 use journey::Outcome;
 
+/// A client that reads nothing for so long holds an answer, and an upstream's connection, for nothing.
+const DOWNSTREAM_WRITE: Duration = Duration::from_secs(60);
+
 /// Judges a request, and answers it unless it may go on.
 pub async fn enter(gateway: &Gateway, exchange: &mut Exchange, journey: &mut Journey) -> Result<Handled> {
+    exchange.as_downstream_mut().set_write_timeout(Some(DOWNSTREAM_WRITE));
     if let Err(refusal) = receive(exchange) {
         return refuse(gateway, exchange, journey, &refusal, Afterwards::Close).await;
     }

@@ -53,7 +53,7 @@ enum Ended {
 
 /// Serves until a signal ends it.
 pub fn run(settings: Settings) -> ExitCode {
-    telemetry::init(&settings.log);
+    let _log = telemetry::init(&settings.log);
     match serve(settings) {
         Ok(Ended::Drained) => ExitCode::SUCCESS,
         Ok(Ended::AtOnce) => ExitCode::from(130),

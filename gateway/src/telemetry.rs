@@ -9,17 +9,23 @@ use std::io::IsTerminal;
 use aws_lc_rs::rand;
 use config::{LogFormat, LogSettings};
 use tracing::level_filters::LevelFilter;
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// Starts logging. Called once, before anything is logged.
-pub fn init(settings: &LogSettings) {
+/// Lines that wait for whoever reads them. When they are more, lines are lost and not requests.
+const WAITING_LINES: usize = 16 * 1024;
+
+/// Starts logging. Called once, before anything is logged. What is still unwritten is written when the guard goes.
+pub fn init(settings: &LogSettings) -> WorkerGuard {
     let level = settings.level.parse().unwrap_or(LevelFilter::INFO);
     // Libraries write headers and addresses at lower levels; whatever is asked for, theirs stay off.
     let filter = Targets::new().with_default(level.min(LevelFilter::WARN)).with_target("gateway", level);
-    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stdout);
+    let (writer, guard) =
+        NonBlockingBuilder::default().buffered_lines_limit(WAITING_LINES).lossy(true).finish(std::io::stdout());
+    let layer = tracing_subscriber::fmt::layer().with_writer(writer);
     let layer = match settings.format {
         LogFormat::Json => layer.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed(),
         LogFormat::Text => layer.with_ansi(std::io::stdout().is_terminal()).boxed(),
@@ -35,6 +41,7 @@ pub fn init(settings: &LogSettings) {
         let location = panic.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(panic.location = location, "panic: {message}");
     }));
+    guard
 }
 
 /// Pingora's own lines. Its errors are mostly what strangers do to a socket, so they count as warnings.

@@ -130,7 +130,7 @@ rejections! {
         "the assertion is encrypted, and no decryption key is set",
         "switch encryption of assertions off at the IdP";
     IdpDenied { status: String, message: String } = "idp_denied",
-        "the IdP answered with the status {status} instead of Success, unverified message: {message:?}",
+        "the IdP answered with the status {status:?} instead of Success, unverified message: {message:?}",
         "JumpCloud, SSO Applications, your application, User Groups tab: tick a group of the user, save";
 
     // ---- Request

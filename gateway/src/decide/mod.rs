@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use saml_core::Timestamp;
 
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, shortened};
 use crate::session::Session;
 
 pub use client::ClientKind;
@@ -100,6 +100,13 @@ pub fn decide(policy: &Policy, facts: &RequestFacts<'_>, session: Option<&Arc<Se
     }
 }
 
+/// Methods are case-sensitive (RFC 9110 §9.1), but frameworks turn `post` into `POST`: a rule on methods must not
+/// be evaded by a spelling. TRACE and CONNECT have no place behind a gateway.
+fn is_forwardable(method: &str) -> bool {
+    let is_usual = method.len() <= 32 && !method.bytes().any(|byte| byte.is_ascii_lowercase());
+    is_usual && !matches!(method, "TRACE" | "CONNECT")
+}
+
 struct Placed<'p> {
     place: Place<'p>,
     /// Every reading, compared as once-decoded text, is the same.
@@ -110,12 +117,12 @@ struct Placed<'p> {
 fn place<'p>(policy: &'p Policy, facts: &RequestFacts<'_>) -> Result<Placed<'p>, Refusal> {
     if !policy.accepts_host(facts.authority) {
         return Err(Refusal::UnknownHost {
-            seen: facts.authority.to_owned(),
+            seen: shortened(facts.authority),
             wanted: policy.accepted().authority.clone(),
         });
     }
-    if matches!(facts.method, "TRACE" | "CONNECT") {
-        return Err(Refusal::MethodForbidden { seen: facts.method.to_owned() });
+    if !is_forwardable(facts.method) {
+        return Err(Refusal::MethodForbidden { seen: shortened(facts.method) });
     }
     let readings = Readings::of(facts.path).ok_or(Refusal::PathAmbiguous)?;
     let place = policy.place(facts, facts.path);
@@ -136,7 +143,7 @@ fn enter(
 ) -> Decision {
     // Browsers send cookies with a WebSocket from any page and apply no CORS to it; a client without Origin is no browser.
     if let Some(seen) = facts.upgrade_origin.filter(|origin| !policy.is_own_origin(origin)) {
-        return Decision::Refuse(Refusal::UpgradeOriginForbidden { seen: seen.to_owned() });
+        return Decision::Refuse(Refusal::UpgradeOriginForbidden { seen: shortened(seen) });
     }
     match admits(&route.access, is_plain, session) {
         Verdict::Anonymous => Decision::Forward(Permit { route: index, identity: None }),

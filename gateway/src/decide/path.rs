@@ -28,7 +28,8 @@ impl<'a> Readings<'a> {
         let twice = decode(&once, InvalidEscape::Keep)?;
         let normalised =
             [resolve(&once, Empty::Merge), resolve(&cut(&once), Empty::Merge), resolve(&twice, Empty::Merge)];
-        let is_one_text = normalised.iter().all(|reading| *reading == once);
+        // Bytes that are no UTF-8 are text to nobody; old decoders read `%c0%ae` as a dot.
+        let is_one_text = std::str::from_utf8(&once).is_ok() && normalised.iter().all(|reading| *reading == once);
         let mut others = normalised.to_vec();
         // The three above are those that policy promises to look at. Servers combine the steps in other ways too,
         // and each of these differs from all three for some path: parameters cut before decoding (`/;%2fx/admin`)
@@ -258,6 +259,8 @@ mod tests {
             ("/a", true),
             ("/%61", true),
             ("/%C3%A4/%20", true),
+            ("/%c0%ae%c0%ae/a", false),
+            ("/%ff", false),
             ("/a/%62/", true),
             ("/a//b", false),
             ("/a/./b", false),

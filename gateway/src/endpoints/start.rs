@@ -76,7 +76,10 @@ fn kind_of_visit(method: &Method, headers: &HeaderMap) -> Visit {
         Visit::Look
     } else if says("sec-purpose", b"prefetch") || says("purpose", b"prefetch") {
         Visit::Prefetch
-    } else if headers.contains_key("sec-fetch-mode") && !says("sec-fetch-mode", b"navigate") {
+    } else if headers.contains_key("sec-fetch-mode") && !says("sec-fetch-mode", b"navigate")
+        || headers.contains_key("sec-fetch-dest") && !says("sec-fetch-dest", b"document")
+    {
+        // Frames too: a page of another site could push out a browser's own logins with a handful of them.
         Visit::Background
     } else {
         Visit::Person
@@ -105,5 +108,7 @@ mod tests {
         check(Method::GET, &[("sec-fetch-mode", "navigate"), ("purpose", "prefetch")], &Visit::Prefetch);
         check(Method::GET, &[("sec-fetch-mode", "no-cors")], &Visit::Background);
         check(Method::GET, &[("sec-fetch-mode", "cors")], &Visit::Background);
+        check(Method::GET, &[("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "iframe")], &Visit::Background);
+        check(Method::GET, &[("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")], &Visit::Person);
     }
 }

@@ -13,7 +13,7 @@ use http::{HeaderName, HeaderValue};
 use pingora::http::{RequestHeader, ResponseHeader};
 
 pub use claims::{ClaimValues, GROUPS_LIMIT};
-pub use names::SuspiciousNames;
+pub use names::{METHOD_OVERRIDES, SuspiciousNames};
 
 use crate::refusal::Refusal;
 use crate::session::{Session, Stripped, is_own_set_cookie, strip_own};
@@ -40,6 +40,12 @@ pub struct ForwardedContext<'a> {
     /// Of the accepted origin, not of the socket.
     pub scheme: Scheme,
     pub host: &'a str,
+}
+
+/// Only where a rule looks at methods: elsewhere applications may use them.
+fn method_overrides(settings: &Settings) -> impl Iterator<Item = &str> {
+    let decisive = settings.routes.iter().any(|route| !route.methods.is_empty());
+    METHOD_OVERRIDES.into_iter().filter(move |_| decisive)
 }
 
 impl IdentityHeaders {
@@ -75,7 +81,7 @@ impl IdentityHeaders {
         set.retain(|(name, _)| !own.iter().any(|(other, _)| other.eq_ignore_ascii_case(name)));
         set.extend(own.iter().map(|(name, claim)| (name.clone(), Source::Claim(claim.clone()))));
         Self {
-            names: SuspiciousNames::new(own.iter().map(|(name, _)| name.as_str())),
+            names: SuspiciousNames::new(own.iter().map(|(name, _)| name.as_str()).chain(method_overrides(settings))),
             values: ClaimValues::from_settings(settings),
             set,
         }

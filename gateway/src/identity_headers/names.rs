@@ -4,8 +4,21 @@
 /// (CVE-2016-5385); the rest are all presets at once, whichever is chosen: an upstream that is moved from
 /// one to another must not find a client's copy of either.
 const BEGINNINGS: [&[u8]; 5] = [b"x-forwarded-", b"x-auth-request-", b"x-samlgate", b"proxy-", b"remote-user"];
-const NAMES: [&[u8]; 7] =
-    [b"forwarded", b"x-forwarded", b"x-real-ip", b"proxy", b"remote-email", b"remote-name", b"remote-groups"];
+/// The last two make IIS and some frameworks route by them instead of by the path that was judged.
+const NAMES: [&[u8]; 9] = [
+    b"forwarded",
+    b"x-forwarded",
+    b"x-real-ip",
+    b"proxy",
+    b"remote-email",
+    b"remote-name",
+    b"remote-groups",
+    b"x-original-url",
+    b"x-rewrite-url",
+];
+
+/// What makes frameworks take another method than the one that was judged.
+pub const METHOD_OVERRIDES: [&str; 3] = ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"];
 
 pub struct SuspiciousNames {
     /// Of `identity_headers.set`, folded.

@@ -51,8 +51,8 @@ pub fn record(gateway: &Gateway, exchange: &Exchange, error: Option<&Error>, jou
         request.id = journey.request_id.as_str(),
         route.id = route(gateway, journey),
         client.addr = %client_address(exchange).ip(),
-        http.method = request.method.as_str(),
-        http.path = request.uri.path(),
+        http.method = cut(request.method.as_str(), 32),
+        http.path = cut(request.uri.path(), 1024),
         decision = journey.outcome.name(),
         refusal.code = journey.refusal,
         session.r#ref = session.map(|session| session_reference(&session.key)),
@@ -61,6 +61,11 @@ pub fn record(gateway: &Gateway, exchange: &Exchange, error: Option<&Error>, jou
         duration_ms = elapsed.as_secs_f64() * 1000.0,
         "request"
     );
+}
+
+/// At most `limit` bytes: a stranger's text must not make the log grow as it likes. Both are ASCII here.
+fn cut(text: &str, limit: usize) -> &str {
+    text.get(..limit).unwrap_or(text)
 }
 
 /// 499, as others write it, where the client went away unanswered.

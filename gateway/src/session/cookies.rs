@@ -163,9 +163,11 @@ fn trim_ows(mut text: &[u8]) -> &[u8] {
 }
 
 /// Upstreams trim names by their own idea of white space, Unicode's among them; whatever is not printable
-/// ASCII, and a quote, is taken for white space here.
+/// ASCII, and a quote, is taken for white space here. A nameless cookie `=name=value` goes out of old browsers as
+/// `name=value`, so an equals sign in front is passed over too.
 fn is_own_pair(pair: &[u8]) -> bool {
-    let (name, _) = name_and_value(pair);
+    let start = pair.iter().position(|byte| byte.is_ascii_graphic() && *byte != b'=').unwrap_or(pair.len());
+    let (name, _) = name_and_value(pair.get(start..).unwrap_or_default());
     let visible = |byte: &u8| byte.is_ascii_graphic() && *byte != b'"';
     let name = name.iter().position(visible).and_then(|start| name.get(start..)).unwrap_or_default();
     OWN_PREFIXES
@@ -290,9 +292,14 @@ mod tests {
 
     #[test]
     fn an_upstream_cannot_set_our_cookies() {
-        for own in
-            ["__Host-samlgate=x; Path=/", " __host-SAMLGATE-login=x", "__Secure-samlgate", "\u{2000}__Host-samlgate=x"]
-        {
+        for own in [
+            "__Host-samlgate=x; Path=/",
+            " __host-SAMLGATE-login=x",
+            "__Secure-samlgate",
+            "\u{2000}__Host-samlgate=x",
+            "=__Host-samlgate=x",
+            " = =__Host-samlgate-login=x",
+        ] {
             assert!(is_own_set_cookie(own.as_bytes()), "{own}");
         }
         for other in ["sid=__Host-samlgate", "a=b; __Host-samlgate=x", "", "__Host-app=x"] {

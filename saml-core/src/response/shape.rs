@@ -110,14 +110,15 @@ fn status(document: &Document, node: NodeId) -> Result<Option<Rejection>, Reject
         content.optional(Tag::StatusDetail);
     }
     content.end()?;
-    let message = message.unwrap_or_default().chars().take(200).collect();
-    Ok((!success).then_some(Rejection::IdpDenied { status: code, message }))
+    let shortened = |text: &str| text.chars().take(200).collect();
+    let message = shortened(message.unwrap_or_default());
+    Ok((!success).then_some(Rejection::IdpDenied { status: shortened(&code), message }))
 }
 
 /// The codes, outermost first. Nesting is bounded by the parser's limit of depth.
 fn status_code(document: &Document, node: NodeId) -> Result<String, Rejection> {
     attributes(document, node, AttrSet::EMPTY.with(Attr::Value))?;
-    let mut code: String = required_attribute(document, node, Attr::Value, "Value")?.chars().take(200).collect();
+    let mut code = required_attribute(document, node, Attr::Value, "Value")?.to_owned();
     let mut content = Content::of(document, node)?;
     if let Some(nested) = content.optional(Tag::StatusCode) {
         code.push_str(" / ");

@@ -168,3 +168,16 @@ async fn forms_that_are_none_are_refused() {
     assert_session(&awaiting.post(&world, &good).await);
     assert!(world.browser.cookie("localhost", SESSION).is_none());
 }
+
+#[tokio::test]
+async fn a_status_writes_no_lines_of_its_own_into_the_log() {
+    let mut world = World::start_with(samlgate(), |gateway| gateway.set("log", json!({ "format": "text" }))).await;
+    let awaiting = Awaiting::start(&mut world, "/x").await;
+    let mut spec = awaiting.spec(&world);
+    spec.status = harness::issuer::Status::denied("no\nlogin accepted as root");
+    spec.status.code = "x\nlogin accepted as root".to_owned();
+    let answer = awaiting.post(&world, &form(&spec.issue(world.idp.key()).xml)).await;
+    assert_refused(&answer, "idp_denied", "status");
+    world.gateway.logged("idp_denied").await;
+    assert!(!world.gateway.log().iter().any(|line| line.starts_with("login accepted")), "{:?}", world.gateway.log());
+}

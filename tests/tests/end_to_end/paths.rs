@@ -148,3 +148,48 @@ async fn requests_that_two_servers_would_read_differently_are_refused_and_the_co
     }
     assert_eq!(world.upstream.requests().len(), 1);
 }
+
+#[tokio::test]
+async fn the_spelling_of_a_method_evades_no_rule() {
+    let routes = serde_json::json!([
+        { "path_prefix": "/api", "methods": ["POST", "DELETE"], "access": { "groups": ["admins"] }, "upstream": "app" },
+        { "path_prefix": "/", "access": "signed_in", "upstream": "app" },
+    ]);
+    let world = World::start_with(samlgate(), |gateway| gateway.set("routes", routes)).await;
+    world.sign_in("ben", "/control").await;
+    let (cookie, host) = (session_cookie(&world.browser), world.gateway.authority().to_owned());
+    for (method, status) in
+        [("POST", 403), ("post", 405), ("Post", 405), ("dELETE", 405), ("connect", 405), ("trace", 405), ("GET", 200)]
+    {
+        let request = format!(
+            "{method} /api/x HTTP/1.1\r\nHost: {host}\r\nCookie: {cookie}\r\nX-HTTP-Method-Override: DELETE\r\nConnection: close\r\n\r\n"
+        );
+        let answer = raw::exchange(world.gateway.address(), request).await;
+        assert_eq!(answer.status, status, "{method}");
+    }
+    assert_eq!(world.upstream.last_request().one("X-HTTP-Method-Override"), None);
+    assert_eq!(world.upstream.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn a_length_that_is_not_one_number_is_refused() {
+    let world = World::start(samlgate()).await;
+    let host = world.gateway.authority().to_owned();
+    for lengths in
+        ["Content-Length: 3, 3", "Content-Length: 3\r\nContent-Length: 3", "Content-Length: +3", "Content-Length: 0x3"]
+    {
+        let request = format!("POST /public/x HTTP/1.1\r\nHost: {host}\r\n{lengths}\r\n\r\nabc");
+        assert_eq!(raw::exchange(world.gateway.address(), request).await.status, 400, "{lengths}");
+    }
+    assert!(world.upstream.requests().is_empty());
+}
+
+#[tokio::test]
+async fn what_strangers_write_is_cut_in_the_log() {
+    let world = World::start(samlgate()).await;
+    let long = "x".repeat(100_000);
+    let request = format!("GET /x HTTP/1.1\r\nHost: {long}\r\nConnection: close\r\n\r\n");
+    assert_eq!(raw::exchange(world.gateway.address(), request).await.status, 421);
+    let line = world.gateway.logged("unknown_host").await;
+    assert!(line.len() < 2_000, "{} bytes", line.len());
+}
