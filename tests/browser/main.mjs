@@ -1,0 +1,69 @@
+// Entry: `node main.mjs [--quick] [--expect-failure]`; `run` prepares what it needs and tells it where that is.
+
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+
+import { Checks } from "./lib/checks.mjs";
+import { killAll } from "./lib/processes.mjs";
+import { noScreens, Screens } from "./lib/screens.mjs";
+import { oursOnHttp, oursOnHttps, samlpOnHttp, samlpOnHttps } from "./lib/worlds.mjs";
+import { jupyterSuite, jupyterWorld } from "./suites/jupyter.mjs";
+import { signInSuite } from "./suites/sign-in.mjs";
+import { strangerSuite, tamperSuite } from "./suites/signatures.mjs";
+
+const { values: flags } = parseArgs({ options: { quick: { type: "boolean" }, "expect-failure": { type: "boolean" } } });
+const { SUITE_BINARIES, SUITE_CHROMIUM, SUITE_JUPYTER } = process.env;
+
+// Everything that is started keeps its files in here as well.
+const folder = mkdtempSync(join(tmpdir(), "samlgate-browser-"));
+process.env.TMPDIR = folder;
+process.on("exit", () => {
+  killAll();
+  rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+});
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => process.exit(1));
+
+const isComplete = flags["expect-failure"] ? await withoutSignatureCheck() : await everything();
+process.exit(isComplete ? 0 : 1);
+
+async function everything() {
+  const setup = prepare(flags.quick ? noScreens : await Screens.in(fileURLToPath(new URL("screenshots", import.meta.url))));
+  const checks = new Checks();
+  const worlds = flags.quick ? [oursOnHttp, samlpOnHttps] : [oursOnHttp, samlpOnHttp, oursOnHttps, samlpOnHttps];
+  for (const world of worlds) {
+    await checks.in(() => world(setup), async (running) => {
+      await signInSuite(checks, running, setup.screens);
+      await strangerSuite(checks, running);
+      await tamperSuite(checks, running);
+    });
+  }
+  if (setup.jupyter) {
+    await checks.in(() => jupyterWorld(setup), (running) => jupyterSuite(checks, running, setup.screens));
+  } else {
+    checks.missing("JupyterLab behind the gateway", "JupyterLab could not be installed");
+  }
+  return checks.finish();
+}
+
+async function withoutSignatureCheck() {
+  const setup = prepare(noScreens);
+  const checks = new Checks({ expectAdmitted: true });
+  for (const world of [oursOnHttp, samlpOnHttp]) {
+    await checks.in(() => world(setup), (running) => strangerSuite(checks, running));
+  }
+  return checks.finish();
+}
+
+function prepare(screens) {
+  return {
+    folder,
+    screens,
+    demo: join(SUITE_BINARIES, "demo"),
+    samlgate: join(SUITE_BINARIES, "samlgate"),
+    executable: SUITE_CHROMIUM,
+    jupyter: SUITE_JUPYTER || undefined,
+  };
+}
