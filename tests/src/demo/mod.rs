@@ -103,7 +103,7 @@ impl Demo {
         let program = std::env::current_exe().map_err(|error| format!("cannot find its own executable: {error}"))?;
         let key = tokio::task::spawn_blocking(|| SigningKey::generate(KeyKind::Rsa4096, "samlgate demo"));
         let key = key.await.map_err(|error| format!("cannot make a key: {error}"))?;
-        let builder = GatewayBuilder::on_port(Program::demo(program), port);
+        let builder = GatewayBuilder::on_port(Program::demo(program).in_own_process_group(), port);
 
         let mut settings = IdpSettings::new(IDP_ENTITY_ID, &builder.sp_entity_id(), &builder.acs_url());
         // JumpCloud signs the assertion alone by default; the administrator has to choose both, as here.

@@ -34,11 +34,12 @@ pub const IDP_ENTITY_ID: &str = "jumpcloud-samlgate";
 pub struct Program {
     path: PathBuf,
     arguments: Vec<OsString>,
+    own_process_group: bool,
 }
 
 impl Program {
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), arguments: Vec::new() }
+        Self { path: path.into(), arguments: Vec::new(), own_process_group: false }
     }
 
     /// The binary `demo`, which holds samlgate too: tests name it by `env!("CARGO_BIN_EXE_demo")`.
@@ -51,10 +52,19 @@ impl Program {
         self
     }
 
+    /// Ctrl-C in a terminal reaches a whole process group; a child in its own hears of it once, from its parent.
+    pub fn in_own_process_group(mut self) -> Self {
+        self.own_process_group = true;
+        self
+    }
+
     /// A command of samlgate, such as `check`, with its arguments.
     pub fn command<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {
         let mut command = Command::new(&self.path);
         command.args(&self.arguments).args(arguments).stdin(Stdio::null()).kill_on_drop(true);
+        if self.own_process_group {
+            command.process_group(0);
+        }
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("SAMLGATE_")) {
             command.env_remove(name);
         }
