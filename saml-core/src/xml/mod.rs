@@ -6,6 +6,7 @@
 pub(crate) mod canonical;
 pub(crate) mod escape;
 mod gate;
+mod lexical;
 mod names;
 mod parse;
 mod tree;
