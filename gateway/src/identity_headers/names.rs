@@ -97,6 +97,8 @@ mod tests {
             "x-samlgate-jwt-assertion",
             "proxy",
             "proxy-authorization",
+            "x-original-url",
+            "X_Rewrite_URL",
             "x-webauth-user",
             "x.webauth-USER",
             "cf-access",

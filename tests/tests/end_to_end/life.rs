@@ -79,3 +79,24 @@ async fn keys_of_the_folder_are_used_and_a_readable_one_refused() {
     let Err(failure) = builder.try_start().await else { panic!("a key that others can read was used") };
     assert!(failure.output.contains("jwt.current"), "{failure}");
 }
+
+#[tokio::test]
+async fn a_log_that_nobody_reads_stops_no_request() {
+    let world = World::start(samlgate()).await;
+    let listen = std::net::SocketAddr::from(([127, 0, 0, 1], harness::gateway::free_port()));
+    let admin = std::net::SocketAddr::from(([127, 0, 0, 1], harness::gateway::free_port()));
+    let mut command =
+        samlgate().command([std::ffi::OsStr::new("run"), "--config".as_ref(), world.gateway.config_file().as_os_str()]);
+    command.env("SAMLGATE_LISTEN", listen.to_string()).env("SAMLGATE_ADMIN_LISTEN", admin.to_string());
+    let unread = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    while tokio::net::TcpStream::connect(listen).await.is_err() {
+        tokio::task::yield_now().await;
+    }
+    // A pipe holds 64 KiB; each of these writes a line of several hundred bytes.
+    for _ in 0..400 {
+        let answer = raw::get(listen, world.gateway.authority(), "/x", &[]);
+        let answer = tokio::time::timeout(std::time::Duration::from_secs(10), answer).await.expect("still answered");
+        assert_eq!(answer.status, 401);
+    }
+    drop(unread);
+}

@@ -166,7 +166,8 @@ fn refuses_missing_and_ambiguous_claims() {
     ] {
         refused_when(with("email", email), "email_invalid");
     }
-    for id in ["a\nb", "a\u{202e}b", "a ", "\u{feff}a", "a\u{2028}b"] {
+    for id in ["a\nb", "a\u{202e}b", "a ", "\u{feff}a", "a\u{2028}b", "a\u{ad}b", "\u{3164}", "a\u{fe0f}", "a\u{e0001}"]
+    {
         refused_when(with("sub", id), "unique_id_invalid");
     }
     refused_when(with("firstname", "A\u{85}B"), "claim_invalid");
