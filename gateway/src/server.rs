@@ -81,6 +81,8 @@ fn serve(settings: Settings) -> Result<Ended, ServerError> {
 
     let runtime = runtime("public", settings.threads)?;
     let admin_runtime = self::runtime("admin", 1)?;
+    // Before anything is served: who sees `/readyz` say yes may send SIGTERM at once.
+    let signals = admin_runtime.block_on(async { Signals::listen() })?;
     let (stop_public, public_watch) = watch::channel(false);
     let (stop_admin, admin_watch) = watch::channel(false);
     let public = start(&runtime, public, public_socket, settings.listen, public_watch);
@@ -88,7 +90,7 @@ fn serve(settings: Settings) -> Result<Ended, ServerError> {
     let _sweeper = admin_runtime.spawn(sweep(Arc::clone(&gateway)));
     announce(&settings);
 
-    let ended = admin_runtime.block_on(until_ended(&gateway, &stop_public, public));
+    let ended = admin_runtime.block_on(until_ended(&gateway, signals, &stop_public, public));
     let _ = stop_admin.send(true);
     runtime.shutdown_background();
     admin_runtime.shutdown_background();
@@ -189,14 +191,33 @@ async fn sweep(gateway: Arc<Gateway>) {
     }
 }
 
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// From now on the signals no longer end the process by themselves. Needs a runtime.
+    fn listen() -> Result<Self, ServerError> {
+        let listen = |kind| signal(kind).map_err(ServerError::Runtime);
+        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) -> SignalKind {
+        tokio::select! {
+            _ = self.terminate.recv() => SignalKind::terminate(),
+            _ = self.interrupt.recv() => SignalKind::interrupt(),
+        }
+    }
+}
+
 async fn until_ended(
     gateway: &Gateway,
+    mut signals: Signals,
     stop_public: &watch::Sender<bool>,
     public: JoinHandle<()>,
 ) -> Result<Ended, ServerError> {
-    let mut terminate = signal(SignalKind::terminate()).map_err(ServerError::Runtime)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(ServerError::Runtime)?;
-    if received(&mut terminate, &mut interrupt).await == SignalKind::interrupt() {
+    if signals.next().await == SignalKind::interrupt() {
         tracing::info!("SIGINT: ending at once");
         return Ok(Ended::AtOnce);
     }
@@ -205,17 +226,10 @@ async fn until_ended(
     let _ = stop_public.send(true);
     tokio::select! {
         ended = drain(gateway, public) => Ok(ended),
-        _ = received(&mut terminate, &mut interrupt) => {
+        _ = signals.next() => {
             tracing::info!("second signal: ending at once");
             Ok(Ended::AtOnce)
         }
-    }
-}
-
-async fn received(terminate: &mut Signal, interrupt: &mut Signal) -> SignalKind {
-    tokio::select! {
-        _ = terminate.recv() => SignalKind::terminate(),
-        _ = interrupt.recv() => SignalKind::interrupt(),
     }
 }
 
