@@ -1,11 +1,11 @@
 //! The settings of a gateway that is about to start.
 
-use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::{Value, json};
 
@@ -175,13 +175,17 @@ impl GatewayBuilder {
     }
 }
 
-/// A loopback port that nobody listens on and that this process has not given out before.
+/// A loopback port that nobody listens on and that this process has not given out before. It lies below the range
+/// from which the system takes the local ports of outgoing connections: one of those may come at any moment.
 pub fn free_port() -> u16 {
-    static GIVEN: LazyLock<Mutex<HashSet<u16>>> = LazyLock::new(Mutex::default);
+    const FIRST: u32 = 12_000;
+    const COUNT: u32 = 20_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let own_start = std::process::id().wrapping_mul(97) % COUNT;
     loop {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a loopback port is free");
-        let port = listener.local_addr().expect("the listener has an address").port();
-        if GIVEN.lock().expect("no holder of the lock panics").insert(port) {
+        let step = NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = u16::try_from(FIRST + (own_start + step) % COUNT).expect("the range lies within the ports");
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
             return port;
         }
     }
