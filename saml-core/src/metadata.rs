@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::ids::{EntityId, IdError, SsoUrl};
-use crate::rejection::Rejection;
+use crate::rejection::{Rejection, shortened};
 use crate::time::Timestamp;
 use crate::trust::{Certificate, CertificateError, ServiceProvider};
 use crate::xml::escape::push_attribute_value;
@@ -159,7 +159,7 @@ fn entity(document: &Document, wanted: &EntityId) -> Result<NodeId, MetadataErro
         (Some(entity), None) => Ok(*entity),
         (Some(_), Some(_)) => Err(MetadataError::RepeatedEntity { wanted: wanted.to_string() }),
         (None, _) => {
-            let seen = entities.iter().take(8).map(|node| id(node).chars().take(200).collect()).collect();
+            let seen = entities.iter().take(8).map(|node| shortened(id(node))).collect();
             Err(MetadataError::OtherEntity { seen, wanted: wanted.to_string() })
         }
     }

@@ -22,6 +22,11 @@ impl fmt::Display for Offered {
     }
 }
 
+/// What a stranger wrote, cut to a length that a log line bears.
+pub(crate) fn shortened(text: &str) -> String {
+    text.chars().take(200).collect()
+}
+
 macro_rules! rejections {
     ($( $(#[$doc:meta])* $variant:ident $({ $($field:ident : $type:ty),* $(,)? })? = $code:literal, $text:literal, $cure:literal; )*) => {
         #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -3,7 +3,7 @@
 
 use super::grammar::{Content, attributes, count, empty_with, refused, required_attribute, text_with};
 use super::signature_shape::{SignatureShape, signature};
-use crate::rejection::Rejection;
+use crate::rejection::{Rejection, shortened};
 use crate::xml::{Attr, AttrSet, Document, NodeId, Tag};
 
 const SUCCESS: &str = "urn:oasis:names:tc:SAML:2.0:status:Success";
@@ -110,7 +110,6 @@ fn status(document: &Document, node: NodeId) -> Result<Option<Rejection>, Reject
         content.optional(Tag::StatusDetail);
     }
     content.end()?;
-    let shortened = |text: &str| text.chars().take(200).collect();
     let message = shortened(message.unwrap_or_default());
     Ok((!success).then_some(Rejection::IdpDenied { status: shortened(&code), message }))
 }

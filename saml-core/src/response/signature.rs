@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use subtle::ConstantTimeEq;
 
 use super::signature_shape::{SignatureShape, SignedInfo, signed_info};
-use crate::rejection::{Offered, Rejection};
+use crate::rejection::{Offered, Rejection, shortened};
 use crate::trust::{Certificate, Fingerprint, HashAlgorithm};
 use crate::xml::canonical::{CanonicalBytes, canonicalize, is_canonical_form};
 use crate::xml::{Comments, Document, Limits, NodeId, Tag, XmlText, parse};
@@ -41,7 +41,7 @@ pub(super) fn verify(
 ) -> Result<SignedElement, Rejection> {
     let info = &signature.info;
     if info.reference_uri.strip_prefix('#') != Some(parent.id) {
-        return Err(Rejection::SignatureReferenceMismatch { seen: info.reference_uri.chars().take(200).collect() });
+        return Err(Rejection::SignatureReferenceMismatch { seen: shortened(&info.reference_uri) });
     }
     let signature_value = decode(document.text_only(signature.signature_value).unwrap_or_default())?;
     let digest_value = decode(&info.digest_value)?;

@@ -2,7 +2,7 @@
 //! transforms, no Object, no Manifest, and a KeyInfo that is not read.
 
 use super::grammar::{Content, attributes, empty_with, refused, required_attribute, text_with};
-use crate::rejection::Rejection;
+use crate::rejection::{Rejection, shortened};
 use crate::trust::{HashAlgorithm, KeyFamily};
 use crate::xml::canonical::Method;
 use crate::xml::{Attr, AttrSet, Document, Namespace, NodeId, Tag};
@@ -174,9 +174,4 @@ fn unread_key_info(document: &Document, node: NodeId) -> Result<(), Rejection> {
         }
     }
     Ok(())
-}
-
-/// What a stranger wrote, cut to a length that a log line bears.
-fn shortened(text: &str) -> String {
-    text.chars().take(200).collect()
 }
