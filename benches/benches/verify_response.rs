@@ -12,8 +12,8 @@ use benches::{medians_side_by_side, print_ratio};
 use criterion::{Criterion, criterion_group};
 use harness::issuer::{Issued, ResponseSpec, Sign as Signed, SigningKey, test_keys};
 use saml_core::{
-    AcceptedLogin, AcsForm, AcsUrl, Certificate, ClaimNames, EntityId, IdpId, RequestId, ServiceProvider, Sign,
-    Timestamp, TrustedIdp, UnverifiedResponse,
+    AcceptedLogin, AcsForm, AcsUrl, Authentication, Certificate, ClaimNames, DecryptionKeys, EntityId, IdpId,
+    RequestId, SentRequest, ServiceProvider, Sign, Timestamp, TrustedIdp, UnverifiedResponse,
 };
 use time::OffsetDateTime;
 
@@ -28,7 +28,7 @@ struct Login {
     body: String,
     idp: TrustedIdp,
     sp: ServiceProvider,
-    request: RequestId,
+    request: SentRequest,
 }
 
 fn issued(key: &SigningKey) -> Issued {
@@ -56,14 +56,14 @@ impl Login {
                 acs_url: AcsUrl::parse(ACS).unwrap(),
                 skew_seconds: 180,
             },
-            request: RequestId::parse(REQUEST).unwrap(),
+            request: SentRequest { id: RequestId::parse(REQUEST).unwrap(), authentication: Authentication::Any },
         }
     }
 
     fn verify(&self) -> AcceptedLogin {
         let form = AcsForm::parse(Some("application/x-www-form-urlencoded"), None, self.body.as_bytes()).unwrap();
         let response = UnverifiedResponse::from_form(&form).unwrap();
-        let verified = response.verify(&self.idp).unwrap();
+        let verified = response.verify(&self.idp, &DecryptionKeys::none()).unwrap();
         verified.accept(&self.request, &self.sp, Timestamp::from_unix(NOW, 0)).unwrap()
     }
 }

@@ -1,7 +1,7 @@
 //! Start and finish a login. Pure: effects are returned as values, randomness and time are given.
 
 use config::{Binding, Claim, IdentityHeaders, IdentityProvider, SessionSettings};
-use saml_core::{AcceptedLogin, AuthnRequest, PostForm, RequestId, ServiceProvider, Timestamp};
+use saml_core::{AcceptedLogin, Authentication, AuthnRequest, PostForm, RequestId, ServiceProvider, Timestamp};
 
 use crate::refusal::Refusal;
 use crate::session::{BindingHash, BrowserBinding, PendingLogin, PendingState, Rounds, SessionKey, SessionRecord};
@@ -42,7 +42,7 @@ pub fn start(idp: &IdentityProvider, sp: &ServiceProvider, wish: &Wish<'_>, now:
     let request_id = RequestId::from_random(wish.entropy.request_id);
     // What comes back is ignored: the handle is there because some IdPs fail without one.
     let relay_state: String = wish.entropy.relay_state.iter().map(|byte| format!("{byte:02x}")).collect();
-    let request = AuthnRequest { id: &request_id, issue_instant: now, sso_url: &idp.sso_url, sp };
+    let request = AuthnRequest { id: &request_id, issue_instant: now, sso_url: &idp.sso_url, sp, force_authn: false };
     let departure = match idp.binding {
         Binding::Redirect => Departure::Redirect(request.redirect_url(&relay_state)),
         Binding::Post => Departure::Post(request.post_form(&relay_state)),
@@ -52,6 +52,7 @@ pub fn start(idp: &IdentityProvider, sp: &ServiceProvider, wish: &Wish<'_>, now:
         return_url: wish.return_url.into(),
         binding: wish.binding,
         created: now,
+        authentication: Authentication::Any,
         rounds: wish.rounds,
         replaces: wish.replaces,
     };
@@ -97,7 +98,7 @@ pub fn session_of(
         username: boxed(identity.username.as_deref()),
         first_name: boxed(identity.first_name.as_deref()),
         last_name: boxed(identity.last_name.as_deref()),
-        name_id: boxed(identity.name_id.as_deref()),
+        name_id: boxed(identity.name_id.as_ref().map(|name_id| name_id.value.as_str())),
         groups: identity.groups.iter().collect(),
         attributes: identity
             .attributes
@@ -108,7 +109,7 @@ pub fn session_of(
         created: now,
         expires: login.session_not_on_or_after().map_or(latest, |end| end.min(latest)),
         assertion_id: login.assertion_id().into(),
-        session_index: boxed(login.session_index()),
+        session_index: boxed(login.session_indexes().first().map(String::as_str)),
     }
 }
 

@@ -111,9 +111,6 @@ refusals! {
     AssertionReplayed = "assertion_replayed",
         "the response was used before",
         "start again";
-    UnsolicitedResponse = "unsolicited_response",
-        "the response answers no request of ours",
-        "for a portal tile, set the Login URL in JumpCloud to this gateway's /saml/login";
     LoginLoop { last: String } = "login_loop",
         "three rounds of sign-in in two minutes led to no session; the last reason was {last}",
         "allow cookies for this site, open it at the address of `public_url`, and see that the clocks agree";

@@ -202,7 +202,7 @@ fn plain(refusal: &Refusal) -> Plain {
             "It may be starting or under maintenance. Wait a moment, then try again.",
             Offer::Repeat,
         ),
-        Refusal::LoginUnknown | Refusal::AssertionReplayed | Refusal::UnsolicitedResponse => say(
+        Refusal::LoginUnknown | Refusal::AssertionReplayed => say(
             StatusCode::FORBIDDEN,
             "This sign-in cannot be continued",
             "It was finished already or did not begin here. Start again.",
@@ -275,10 +275,18 @@ fn plain_saml(rejection: &Rejection) -> Plain {
             "The sign-in message could not be read",
             "Start again. If it keeps happening, tell your administrator the code below.",
         ),
+        Rejection::UnsolicitedResponse => {
+            say(StatusCode::FORBIDDEN, "This sign-in cannot be continued", "It did not begin here. Start again.")
+        }
         Rejection::IdpDenied { .. } => say(
             StatusCode::FORBIDDEN,
             "Your identity provider did not let you in",
             "Your account may not be assigned to this application. Ask your administrator for access, then try again.",
+        ),
+        Rejection::AuthnTooOld { .. } => say(
+            StatusCode::FORBIDDEN,
+            "You have to sign in once more",
+            "Your identity provider did not ask you to sign in again, which is needed here. Sign out there, then try again.",
         ),
         Rejection::AssertionExpired { .. } | Rejection::IdpSessionEnded { .. } => say(
             StatusCode::FORBIDDEN,
@@ -294,6 +302,7 @@ fn plain_saml(rejection: &Rejection) -> Plain {
         | Rejection::UniqueIdInvalid { .. }
         | Rejection::EmailMissing { .. }
         | Rejection::EmailInvalid { .. }
+        | Rejection::EmailNotOfThisIdp { .. }
         | Rejection::NameIdInvalid { .. }
         | Rejection::ClaimAmbiguous { .. }
         | Rejection::ClaimInvalid { .. } => say(
@@ -319,6 +328,7 @@ fn plain_saml(rejection: &Rejection) -> Plain {
         | Rejection::IdDuplicate
         | Rejection::EncryptionUnsupported
         | Rejection::InResponseToConflict
+        | Rejection::InResponseToUnexpected
         | Rejection::ResponseNotSigned
         | Rejection::AssertionNotSigned
         | Rejection::NotSigned

@@ -21,6 +21,8 @@ pub struct AuthnRequest<'a> {
     pub issue_instant: Timestamp,
     pub sso_url: &'a SsoUrl,
     pub sp: &'a ServiceProvider,
+    /// The user must sign in anew, whatever session the IdP still has.
+    pub force_authn: bool,
 }
 
 /// The fields of a form that the browser posts to the IdP (SAML Bindings 2.0 §3.5.4).
@@ -40,6 +42,9 @@ impl AuthnRequest<'_> {
         xml.push_str(&self.issue_instant.to_string());
         xml.push_str(r#"" Destination=""#);
         push_attribute_value(&mut xml, self.sso_url.as_str());
+        if self.force_authn {
+            xml.push_str(r#"" ForceAuthn="true"#);
+        }
         xml.push_str(
             r#"" ProtocolBinding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST" AssertionConsumerServiceURL=""#,
         );
@@ -107,8 +112,8 @@ mod tests {
         let id = RequestId::from_random([1; 20]);
         let sso_url = SsoUrl::parse("https://idp.example/sso?a=b&c=d").unwrap();
         let sp = service_provider();
-        let request =
-            AuthnRequest { id: &id, issue_instant: Timestamp::from_unix(1_795_445_071, 0), sso_url: &sso_url, sp: &sp };
+        let issue_instant = Timestamp::from_unix(1_795_445_071, 0);
+        let request = AuthnRequest { id: &id, issue_instant, sso_url: &sso_url, sp: &sp, force_authn: false };
         assert_eq!(request.to_xml(), EXPECTED);
 
         let url = request.redirect_url("r/+ &");
@@ -123,5 +128,16 @@ mod tests {
         let form = request.post_form("r");
         assert_eq!(STANDARD.decode(&form.saml_request).unwrap(), EXPECTED.as_bytes());
         assert_eq!((form.action.as_str(), form.relay_state.as_str()), (sso_url.as_str(), "r"));
+    }
+
+    #[test]
+    fn asks_for_a_new_sign_in_where_that_is_wanted() {
+        let id = RequestId::from_random([1; 20]);
+        let sso_url = SsoUrl::parse("https://idp.example/sso?a=b&c=d").unwrap();
+        let sp = service_provider();
+        let issue_instant = Timestamp::from_unix(1_795_445_071, 0);
+        let request = AuthnRequest { id: &id, issue_instant, sso_url: &sso_url, sp: &sp, force_authn: true };
+        let forced = EXPECTED.replace(" ProtocolBinding=", " ForceAuthn=\"true\" ProtocolBinding=");
+        assert_eq!(request.to_xml(), forced);
     }
 }

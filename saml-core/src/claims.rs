@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::name_id::NameId;
+
 /// Where the unique id or the e-mail of a user comes from. The unique id never comes from a transient NameID.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClaimSource {
@@ -60,8 +62,7 @@ pub struct Identity {
     pub first_name: Option<String>,
     pub last_name: Option<String>,
     pub groups: Vec<String>,
-    pub name_id: Option<String>,
-    pub name_id_format: Option<String>,
+    pub name_id: Option<NameId>,
     /// Every attribute with a value, merged by Name, in order of arrival.
     pub attributes: Vec<(String, Vec<String>)>,
 }

@@ -22,7 +22,9 @@ mod claims;
 mod form;
 mod ids;
 mod metadata;
+mod name_id;
 mod rejection;
+mod request;
 mod response;
 mod time;
 mod trust;
@@ -33,7 +35,12 @@ pub use claims::{ClaimNames, ClaimSource, Identity};
 pub use form::{AcsForm, MAX_FORM_BYTES};
 pub use ids::{AcsUrl, EntityId, IdError, IdpId, RequestId, SsoUrl};
 pub use metadata::{IdpMetadata, MetadataError, sp_metadata};
+pub use name_id::NameId;
 pub use rejection::{Offered, Rejection};
+pub use request::{Authentication, SentRequest};
 pub use response::{AcceptedLogin, InResponseTo, ReplayKey, UnverifiedResponse, Verified};
 pub use time::{TimeError, Timestamp};
-pub use trust::{Certificate, CertificateError, Fingerprint, ServiceProvider, Sign, TrustError, TrustedIdp};
+pub use trust::{
+    Certificate, CertificateError, DecryptionKey, DecryptionKeys, Fingerprint, KeyPemError, ServiceProvider, Sign,
+    TrustError, TrustedIdp,
+};

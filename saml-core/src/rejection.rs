@@ -142,6 +142,12 @@ rejections! {
     InResponseToConflict = "in_response_to_conflict",
         "InResponseTo of the Response and of its SubjectConfirmationData differ",
         "no IdP writes this: treat it as an attack";
+    UnsolicitedResponse = "unsolicited_response",
+        "the response answers no request of ours",
+        "for a portal tile, set the Login URL in JumpCloud to this gateway's /saml/login";
+    InResponseToUnexpected = "in_response_to_unexpected",
+        "the response says that it answers a request, and was taken for one that answers none",
+        "start again; if it happens again, treat it as an attack";
 
     // ---- Signature
     ResponseNotSigned = "response_not_signed",
@@ -230,6 +236,9 @@ rejections! {
     IdpSessionEnded { seen: Timestamp, now: Timestamp } = "idp_session_ended",
         "SessionNotOnOrAfter is {seen}, and our clock reads {now}: the IdP's session is over",
         "sign in at the IdP again; if it happens at once, set both clocks by NTP";
+    AuthnTooOld { seen: Timestamp, wanted: Timestamp } = "authn_too_old",
+        "AuthnInstant is {seen}, and the user was to sign in anew after {wanted}, the allowed skew counted in",
+        "the IdP must honour ForceAuthn; set both clocks by NTP";
     TimeInvalid { what: &'static str, seen: String } = "time_invalid",
         "{what} is {seen:?}, wanted the form YYYY-MM-DDThh:mm:ssZ",
         "the IdP must write times in UTC as XML Schema has them";
@@ -250,6 +259,9 @@ rejections! {
     EmailInvalid { problem: &'static str } = "email_invalid",
         "the e-mail {problem}",
         "map `email -> email` and correct the user's e-mail in JumpCloud";
+    EmailNotOfThisIdp { domain: String } = "email_not_of_this_idp",
+        "the e-mail is of the domain {domain:?}, which this identity provider does not speak for",
+        "add the domain to `email_domains` of this identity provider, if its word is to count for it";
     ClaimAmbiguous { name: String } = "claim_ambiguous",
         "the attribute {name:?} arrived with two different values, wanted one",
         "JumpCloud, SSO tab, Attributes: map the name once";

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use saml_core::{
-    AcceptedLogin, AcsUrl, Certificate, ClaimNames, ClaimSource, EntityId, IdpId, IdpMetadata, Rejection, RequestId,
-    ServiceProvider, Sign, Timestamp, TrustedIdp, UnverifiedResponse,
+    AcceptedLogin, AcsUrl, Authentication, Certificate, ClaimNames, ClaimSource, DecryptionKeys, EntityId, IdpId,
+    IdpMetadata, Rejection, RequestId, SentRequest, ServiceProvider, Sign, Timestamp, TrustedIdp, UnverifiedResponse,
 };
 
 /// The corpus lies beside the project; in CI its absence is a failure.
@@ -44,8 +44,8 @@ fn accept(xml: &[u8], certificates: Vec<Certificate>, facts: &Facts<'_>) -> Resu
         skew_seconds: 180,
     };
     let response = UnverifiedResponse::from_xml(xml.to_vec())?;
-    let request = RequestId::parse(facts.request_id).unwrap();
-    response.verify(&idp)?.accept(&request, &sp, Timestamp::parse(facts.now).unwrap())
+    let request = SentRequest { id: RequestId::parse(facts.request_id).unwrap(), authentication: Authentication::Any };
+    response.verify(&idp, &DecryptionKeys::none())?.accept(&request, &sp, Timestamp::parse(facts.now).unwrap())
 }
 
 fn claims(email: &str, unique_id: &str, groups: &str) -> ClaimNames {

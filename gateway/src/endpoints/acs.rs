@@ -9,7 +9,10 @@ use std::time::Duration;
 
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
-use saml_core::{AcceptedLogin, AcsForm, IdpId, InResponseTo, Rejection, RequestId, Timestamp, UnverifiedResponse};
+use saml_core::{
+    AcceptedLogin, AcsForm, DecryptionKeys, IdpId, InResponseTo, Rejection, RequestId, SentRequest, Timestamp,
+    UnverifiedResponse,
+};
 
 use super::{Call, resume, set_cookie};
 use crate::identity_jwt::session_reference;
@@ -62,7 +65,7 @@ async fn sign_in(call: &Call<'_>) -> Result<Answer, End> {
     let request_id = match response.in_response_to() {
         InResponseTo::Request(text) => RequestId::parse(text).map_err(|_| unknown())?,
         InResponseTo::Unsolicited => {
-            return Err(home(Refusal::UnsolicitedResponse, None));
+            return Err(home(Rejection::UnsolicitedResponse.into(), None));
         }
     };
     let state = gateway.store().pending(request_id.as_str(), call.now).await;
@@ -114,11 +117,12 @@ async fn verify(
     now: Timestamp,
     parsed_in: Duration,
 ) -> Result<Result<AcceptedLogin, Rejection>, End> {
-    let (settings, idp, request_id) = (Arc::clone(&gateway.settings), pending.idp.clone(), request_id.clone());
+    let (settings, idp) = (Arc::clone(&gateway.settings), pending.idp.clone());
+    let request = SentRequest { id: request_id.clone(), authentication: pending.authentication };
     let work = move || {
         let idp = settings.identity_providers.iter().find(|known| *known.trusted.id() == idp)?;
-        let verified = response.verify(&idp.trusted);
-        Some(verified.and_then(|verified| verified.accept(&request_id, &settings.service_provider, now)))
+        let verified = response.verify(&idp.trusted, &DecryptionKeys::none());
+        Some(verified.and_then(|verified| verified.accept(&request, &settings.service_provider, now)))
     };
     let (verdict, took) = gateway.verifier.run(work).await?;
     gateway.metrics.saml_verify_seconds.observe((parsed_in + took).as_secs_f64());

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use aws_lc_rs::rand::SystemRandom;
-use saml_core::{IdpId, ReplayKey, RequestId, Timestamp};
+use saml_core::{Authentication, IdpId, ReplayKey, RequestId, Timestamp};
 
 use super::pending::PENDING_SECONDS;
 use super::rounds::Rounds;
@@ -63,6 +63,7 @@ fn login(browser: &BrowserBinding, created: i64) -> PendingLogin {
         return_url: "/deep?x=1".into(),
         binding: browser.hash(),
         created: at(created),
+        authentication: Authentication::Any,
         rounds: Rounds::none(at(created)),
         replaces: None,
     }

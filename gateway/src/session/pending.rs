@@ -148,7 +148,7 @@ mod tests {
     use super::*;
     use crate::session::rounds::Rounds;
     use crate::session::ticket::BrowserBinding;
-    use saml_core::IdpId;
+    use saml_core::{Authentication, IdpId};
     use std::net::Ipv4Addr;
 
     fn id(number: u32) -> RequestId {
@@ -167,6 +167,7 @@ mod tests {
             return_url: "/".into(),
             binding: BrowserBinding::parse(&text).unwrap().hash(),
             created: Timestamp::from_unix(at, 0),
+            authentication: Authentication::Any,
             rounds: Rounds::none(Timestamp::from_unix(at, 0)),
             replaces: None,
         }

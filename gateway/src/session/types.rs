@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use saml_core::{IdpId, Timestamp};
+use saml_core::{Authentication, IdpId, Timestamp};
 
 use super::groups::Groups;
 use super::rounds::Rounds;
@@ -86,6 +86,8 @@ pub struct PendingLogin {
     pub return_url: Box<str>,
     pub binding: BindingHash,
     pub created: Timestamp,
+    /// What the AuthnRequest asked for.
+    pub authentication: Authentication,
     /// Fresh logins that this browser needed before this one.
     pub rounds: Rounds,
     /// The session that this browser had; it ends when this login succeeds.

@@ -3,11 +3,12 @@
 use aws_lc_rs::digest;
 
 use super::claimed;
-use super::policy;
+use super::policy::{self, Expected};
 use super::verified::Verified;
 use crate::claims::Identity;
-use crate::ids::{IdpId, RequestId};
+use crate::ids::IdpId;
 use crate::rejection::Rejection;
+use crate::request::SentRequest;
 use crate::time::Timestamp;
 use crate::trust::{Fingerprint, ServiceProvider};
 use crate::xml::Attr;
@@ -27,7 +28,7 @@ pub struct AcceptedLogin {
     identity: Identity,
     idp: IdpId,
     assertion_id: String,
-    session_index: Option<String>,
+    session_indexes: Vec<String>,
     session_not_on_or_after: Option<Timestamp>,
     replay_key: ReplayKey,
     replay_until: Timestamp,
@@ -60,20 +61,46 @@ impl Verified<'_> {
     ///
     /// # Errors
     /// The first condition that does not hold.
-    pub fn accept(self, request: &RequestId, sp: &ServiceProvider, now: Timestamp) -> Result<AcceptedLogin, Rejection> {
-        let validity = policy::check(&self, request, sp, now)?;
+    pub fn accept(
+        self,
+        request: &SentRequest,
+        sp: &ServiceProvider,
+        now: Timestamp,
+    ) -> Result<AcceptedLogin, Rejection> {
+        self.accept_as(&Expected::AnswerTo(request), sp, now)
+    }
+
+    /// As [`Self::accept`], of a response that answers no request: the IdP began the login
+    /// (SAML Profiles 2.0 §4.1.5). Nothing ties it to a browser, so the settings must allow it for this
+    /// IdP, and a response that names a request, even an empty one, is none of these.
+    ///
+    /// # Errors
+    /// The settings do not allow it, an InResponseTo stands anywhere, or a condition does not hold.
+    pub fn accept_unsolicited(self, sp: &ServiceProvider, now: Timestamp) -> Result<AcceptedLogin, Rejection> {
+        if !self.idp.may_initiate() {
+            return Err(Rejection::UnsolicitedResponse);
+        }
+        self.accept_as(&Expected::Unsolicited, sp, now)
+    }
+
+    fn accept_as(
+        self,
+        expected: &Expected<'_>,
+        sp: &ServiceProvider,
+        now: Timestamp,
+    ) -> Result<AcceptedLogin, Rejection> {
+        let validity = policy::check(&self, expected, sp, now)?;
         let identity = claimed::identity(&self)?;
         let idp = self.idp.id();
-        let session_index = self
-            .assertion
-            .authn_statements
-            .iter()
-            .find_map(|statement| self.document.attribute(*statement, Attr::SessionIndex))
-            .map(str::to_owned);
+        let statements = self.assertion.authn_statements.iter();
+        let session_indexes = statements
+            .filter_map(|statement| self.document.attribute(*statement, Attr::SessionIndex))
+            .map(str::to_owned)
+            .collect();
         Ok(AcceptedLogin {
             identity,
             idp: idp.clone(),
-            session_index,
+            session_indexes,
             session_not_on_or_after: validity.session_not_on_or_after,
             replay_key: ReplayKey::of(idp, &self.assertion.id),
             replay_until: validity.replay_until,
@@ -96,8 +123,9 @@ impl AcceptedLogin {
         &self.assertion_id
     }
 
-    pub fn session_index(&self) -> Option<&str> {
-        self.session_index.as_deref()
+    /// By which the IdP may end the session; usually one.
+    pub fn session_indexes(&self) -> &[String] {
+        &self.session_indexes
     }
 
     /// The IdP's end of the session, if it names one.

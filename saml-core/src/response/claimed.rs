@@ -2,7 +2,8 @@
 
 use super::verified::Verified;
 use crate::claims::{ClaimSource, Identity};
-use crate::rejection::Rejection;
+use crate::name_id::NameId;
+use crate::rejection::{Rejection, shortened};
 use crate::xml::Attr;
 
 const TRANSIENT: &str = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient";
@@ -15,11 +16,17 @@ const MAX_CHARACTERS: usize = 256;
 pub(super) fn identity(verified: &Verified<'_>) -> Result<Identity, Rejection> {
     let names = verified.idp.claims();
     let attributes = merged_attributes(verified);
-    let (name_id, name_id_format) = name_id(verified)?;
-    let unique_id = unique_id(&attributes, &names.unique_id, name_id.as_deref(), name_id_format.as_deref())?;
-    let email = sourced(&attributes, &names.email, name_id.as_deref())?
+    let name_id = name_id(verified)?;
+    let unique_id = unique_id(&attributes, &names.unique_id, name_id.as_ref())?;
+    if verified.idp.is_reserved(&unique_id) {
+        return Err(Rejection::UniqueIdInvalid { problem: "begins as those of another identity provider do" });
+    }
+    let email = sourced(&attributes, &names.email, name_id.as_ref())?
         .ok_or_else(|| Rejection::EmailMissing { wanted: names.email.to_string(), arrived: arrived(&attributes) })?;
-    check_email(&email)?;
+    let domain = email_domain(&email)?;
+    if !verified.idp.speaks_for(domain) {
+        return Err(Rejection::EmailNotOfThisIdp { domain: shortened(domain) });
+    }
     let username = match &names.username {
         Some(name) => plain(&attributes, name)?,
         None => None,
@@ -36,7 +43,6 @@ pub(super) fn identity(verified: &Verified<'_>) -> Result<Identity, Rejection> {
         last_name: plain(&attributes, &names.last_name)?,
         groups,
         name_id,
-        name_id_format,
         attributes,
     })
 }
@@ -59,24 +65,30 @@ fn merged_attributes(verified: &Verified<'_>) -> Vec<(String, Vec<String>)> {
     merged
 }
 
-fn name_id(verified: &Verified<'_>) -> Result<(Option<String>, Option<String>), Rejection> {
-    let Some(node) = verified.assertion.name_id else { return Ok((None, None)) };
-    let text = verified.document.text_only(node).unwrap_or_default();
-    if text.is_empty() {
-        return Ok((None, None));
+fn name_id(verified: &Verified<'_>) -> Result<Option<NameId>, Rejection> {
+    let Some(node) = verified.assertion.name_id else { return Ok(None) };
+    let value = verified.document.text_only(node).unwrap_or_default();
+    if value.is_empty() {
+        return Ok(None);
     }
-    check_identifier(text).map_err(|problem| Rejection::NameIdInvalid { problem })?;
-    let format = verified.document.attribute(node, Attr::Format).map(str::to_owned);
-    Ok((Some(text.to_owned()), format))
+    check_identifier(value).map_err(|problem| Rejection::NameIdInvalid { problem })?;
+    let attribute = |attr| verified.document.attribute(node, attr).map(str::to_owned);
+    Ok(Some(NameId {
+        value: value.to_owned(),
+        format: attribute(Attr::Format),
+        name_qualifier: attribute(Attr::NameQualifier),
+        sp_name_qualifier: attribute(Attr::SpNameQualifier),
+        sp_provided_id: attribute(Attr::SpProvidedId),
+    }))
 }
 
 fn unique_id(
     attributes: &[(String, Vec<String>)],
     source: &ClaimSource,
-    name_id: Option<&str>,
-    name_id_format: Option<&str>,
+    name_id: Option<&NameId>,
 ) -> Result<String, Rejection> {
-    if *source == ClaimSource::NameId && name_id_format == Some(TRANSIENT) {
+    let transient = name_id.is_some_and(|name_id| name_id.format.as_deref() == Some(TRANSIENT));
+    if *source == ClaimSource::NameId && transient {
         return Err(Rejection::UniqueIdInvalid {
             problem: "would come from a NameID of the format transient, another at each login",
         });
@@ -90,11 +102,11 @@ fn unique_id(
 fn sourced(
     attributes: &[(String, Vec<String>)],
     source: &ClaimSource,
-    name_id: Option<&str>,
+    name_id: Option<&NameId>,
 ) -> Result<Option<String>, Rejection> {
     match source {
         ClaimSource::Attribute(name) => single(attributes, name),
-        ClaimSource::NameId => Ok(name_id.map(str::to_owned)),
+        ClaimSource::NameId => Ok(name_id.map(|name_id| name_id.value.clone())),
     }
 }
 
@@ -131,14 +143,15 @@ fn refuse_controls(name: &str, value: &str) -> Result<(), Rejection> {
     Ok(())
 }
 
-fn check_email(email: &str) -> Result<(), Rejection> {
+/// What stands behind the `@`.
+fn email_domain(email: &str) -> Result<&str, Rejection> {
     let invalid = |problem| Rejection::EmailInvalid { problem };
     check_identifier(email).map_err(invalid)?;
     if !email.is_ascii() {
         return Err(invalid("holds a character outside ASCII"));
     }
     match email.split_once('@') {
-        Some((local, domain)) if !local.is_empty() && !domain.is_empty() && !domain.contains('@') => Ok(()),
+        Some((local, domain)) if !local.is_empty() && !domain.is_empty() && !domain.contains('@') => Ok(domain),
         _ => Err(invalid("is not of the form local@domain with exactly one `@`")),
     }
 }

@@ -2,8 +2,9 @@
 
 use super::shape::Confirmation;
 use super::verified::Verified;
-use crate::ids::{EntityId, RequestId};
+use crate::ids::EntityId;
 use crate::rejection::Rejection;
+use crate::request::{Authentication, SentRequest};
 use crate::time::Timestamp;
 use crate::trust::ServiceProvider;
 use crate::xml::{Attr, NodeId};
@@ -47,6 +48,13 @@ impl Clock {
     }
 }
 
+/// What a response must answer.
+pub(super) enum Expected<'a> {
+    AnswerTo(&'a SentRequest),
+    /// Nothing: the IdP began the login.
+    Unsolicited,
+}
+
 /// What the policy found besides that everything holds.
 pub(super) struct Validity {
     pub(super) session_not_on_or_after: Option<Timestamp>,
@@ -58,7 +66,7 @@ pub(super) struct Validity {
 /// The first condition that does not hold.
 pub(super) fn check(
     verified: &Verified<'_>,
-    request: &RequestId,
+    expected: &Expected<'_>,
     sp: &ServiceProvider,
     now: Timestamp,
 ) -> Result<Validity, Rejection> {
@@ -68,8 +76,9 @@ pub(super) fn check(
     let issued = issue_instant(verified, clock)?;
     conditions(verified, clock)?;
     audience(verified, &sp.entity_id)?;
-    response_answers(verified, request)?;
-    bearer(verified, request, sp, clock, issued)?;
+    response_answers(verified, expected)?;
+    bearer(verified, expected, sp, clock, issued)?;
+    authenticated_anew(verified, expected, clock)?;
     let session_not_on_or_after = sessions(verified, now)?;
     let replay_until = issued.plus_seconds(MAX_BEARER_SECONDS + MAX_SKEW_SECONDS + 1);
     Ok(Validity { session_not_on_or_after, replay_until })
@@ -138,17 +147,28 @@ fn audience(verified: &Verified<'_>, wanted: &EntityId) -> Result<(), Rejection>
     Ok(())
 }
 
-fn response_answers(verified: &Verified<'_>, request: &RequestId) -> Result<(), Rejection> {
-    match &verified.response.in_response_to {
-        Some(seen) if seen != request.as_str() => Err(Rejection::InResponseToMismatch { element: "Response" }),
-        _ => Ok(()),
+fn response_answers(verified: &Verified<'_>, expected: &Expected<'_>) -> Result<(), Rejection> {
+    let response = verified.response.in_response_to.as_deref();
+    match expected {
+        Expected::AnswerTo(request) => match response {
+            Some(seen) if seen != request.id.as_str() => Err(Rejection::InResponseToMismatch { element: "Response" }),
+            _ => Ok(()),
+        },
+        // SAML Profiles 2.0 §4.1.5: it must not be present, and that holds for an empty one too.
+        Expected::Unsolicited => {
+            let named = |confirmation: &Confirmation| {
+                verified.document.attribute(confirmation.data, Attr::InResponseTo).is_some()
+            };
+            let anywhere = response.is_some() || verified.assertion.confirmations.iter().any(named);
+            if anywhere { Err(Rejection::InResponseToUnexpected) } else { Ok(()) }
+        }
     }
 }
 
 /// One and the same bearer confirmation must meet everything. The reason given is that of the first.
 fn bearer(
     verified: &Verified<'_>,
-    request: &RequestId,
+    expected: &Expected<'_>,
     sp: &ServiceProvider,
     clock: Clock,
     issued: Timestamp,
@@ -158,7 +178,7 @@ fn bearer(
         if verified.document.attribute(confirmation.node, Attr::Method) != Some(BEARER) {
             continue;
         }
-        match bearer_holds(verified, confirmation, request, sp, clock, issued) {
+        match bearer_holds(verified, confirmation, expected, sp, clock, issued) {
             Ok(()) => return Ok(()),
             Err(rejection) => first = first.or(Some(rejection)),
         }
@@ -169,7 +189,7 @@ fn bearer(
 fn bearer_holds(
     verified: &Verified<'_>,
     confirmation: &Confirmation,
-    request: &RequestId,
+    expected: &Expected<'_>,
     sp: &ServiceProvider,
     clock: Clock,
     issued: Timestamp,
@@ -183,15 +203,7 @@ fn bearer_holds(
             wanted: sp.acs_url.as_str().to_owned(),
         });
     }
-    let answers = match verified.document.attribute(data, Attr::InResponseTo) {
-        Some(seen) => Some(seen),
-        // An unsigned Response cannot say which request it answers (CVE-2026-49284).
-        None if verified.response.signed => verified.response.in_response_to.as_deref(),
-        None => None,
-    };
-    if answers.ok_or(Rejection::InResponseToMissing)? != request.as_str() {
-        return Err(Rejection::InResponseToMismatch { element: "SubjectConfirmationData" });
-    }
+    bearer_answers(verified, data, expected)?;
     if let Some(start) = time(verified, data, Attr::NotBefore, "NotBefore of the bearer")? {
         clock.not_before("NotBefore of the bearer", start)?;
     }
@@ -202,6 +214,36 @@ fn bearer_holds(
         return clock.before("ten minutes after IssueInstant of the Assertion", latest);
     }
     clock.before("NotOnOrAfter of the bearer", end)
+}
+
+fn bearer_answers(verified: &Verified<'_>, data: NodeId, expected: &Expected<'_>) -> Result<(), Rejection> {
+    // That an unsolicited response names no request was asked before.
+    let Expected::AnswerTo(request) = expected else { return Ok(()) };
+    let answers = match verified.document.attribute(data, Attr::InResponseTo) {
+        Some(seen) => Some(seen),
+        // An unsigned Response cannot say which request it answers (CVE-2026-49284).
+        None if verified.response.signed => verified.response.in_response_to.as_deref(),
+        None => None,
+    };
+    if answers.ok_or(Rejection::InResponseToMissing)? != request.id.as_str() {
+        return Err(Rejection::InResponseToMismatch { element: "SubjectConfirmationData" });
+    }
+    Ok(())
+}
+
+/// Where ForceAuthn was asked for, every AuthnStatement must tell of a sign-in since then.
+fn authenticated_anew(verified: &Verified<'_>, expected: &Expected<'_>, clock: Clock) -> Result<(), Rejection> {
+    let Expected::AnswerTo(SentRequest { authentication: Authentication::Since(wanted), .. }) = expected else {
+        return Ok(());
+    };
+    let earliest = wanted.plus_seconds(-clock.skew_seconds);
+    for statement in &verified.assertion.authn_statements {
+        let seen = required_time(verified, *statement, Attr::AuthnInstant, "AuthnInstant")?;
+        if seen < earliest {
+            return Err(Rejection::AuthnTooOld { seen, wanted: *wanted });
+        }
+    }
+    Ok(())
 }
 
 /// The earliest SessionNotOnOrAfter.

@@ -4,7 +4,7 @@ use super::shape::{self, AssertionShape, ResponseShape};
 use super::signature::{self, Parent, SignedElement};
 use super::unverified::UnverifiedResponse;
 use crate::rejection::Rejection;
-use crate::trust::{Certificate, Fingerprint, Sign, TrustedIdp};
+use crate::trust::{Certificate, DecryptionKeys, Fingerprint, Sign, TrustedIdp};
 use crate::xml::{Attr, Document};
 
 /// An Assertion read from the bytes whose digest was verified. That is not a login yet: see
@@ -39,11 +39,12 @@ pub(super) struct ResponseFacts {
 
 impl UnverifiedResponse {
     /// Verifies every Signature that is present, with the keys of `idp` alone, and asks that what its
-    /// setting `sign` names is signed.
+    /// setting `sign` names is signed. An encrypted assertion is decrypted with `keys`, once the
+    /// Response's signature holds.
     ///
     /// # Errors
     /// A signature is missing, one of them is bad, or what was signed is not of the grammar.
-    pub fn verify<'a>(&self, idp: &'a TrustedIdp) -> Result<Verified<'a>, Rejection> {
+    pub fn verify<'a>(&self, idp: &'a TrustedIdp, _keys: &DecryptionKeys) -> Result<Verified<'a>, Rejection> {
         self.refuse_missing_signatures(idp.sign())?;
         let response = self.verify_response(idp.certificates())?;
         let assertion = self.verify_assertion(idp.certificates())?;

@@ -4,10 +4,12 @@
 //! certificate (no chain, no extensions), as SAML Metadata Interoperability Profile 1.0 §2.6 says.
 
 mod certificate;
+mod decryption_key;
 mod key;
 mod pem;
 
 pub use certificate::{Certificate, CertificateError, Fingerprint};
+pub use decryption_key::{DecryptionKey, DecryptionKeys, KeyPemError};
 pub(crate) use key::{HashAlgorithm, KeyFamily};
 
 use crate::claims::ClaimNames;
@@ -44,6 +46,9 @@ pub struct TrustedIdp {
     certificates: Vec<Certificate>,
     sign: Sign,
     claims: ClaimNames,
+    idp_initiated: bool,
+    email_domains: Option<Vec<String>>,
+    reserved: Vec<IdpId>,
 }
 
 impl TrustedIdp {
@@ -64,9 +69,38 @@ impl TrustedIdp {
         });
         match certificates.len() {
             0 => Err(TrustError::NoKey),
-            1..=MAX_KEYS => Ok(Self { id, entity_id, certificates, sign, claims }),
+            1..=MAX_KEYS => Ok(Self {
+                id,
+                entity_id,
+                certificates,
+                sign,
+                claims,
+                idp_initiated: false,
+                email_domains: None,
+                reserved: Vec::new(),
+            }),
             count => Err(TrustError::TooManyKeys { count }),
         }
+    }
+
+    /// Lets it begin logins: a response may answer no request of ours (SAML Profiles 2.0 §4.1.5).
+    #[must_use]
+    pub fn allow_idp_initiated(self) -> Self {
+        Self { idp_initiated: true, ..self }
+    }
+
+    /// The only e-mail domains that its word counts for; without this, all. It stands where there are
+    /// several IdPs, so that none can name the users of another.
+    #[must_use]
+    pub fn speaking_for(self, email_domains: Vec<String>) -> Self {
+        Self { email_domains: Some(email_domains), ..self }
+    }
+
+    /// The other IdPs whose users are called `<id>:<unique id>` by applications: no unique id of this
+    /// one, whose users are called by their unique id alone, may look like that.
+    #[must_use]
+    pub fn reserving(self, others: Vec<IdpId>) -> Self {
+        Self { reserved: others, ..self }
     }
 
     pub fn id(&self) -> &IdpId {
@@ -87,6 +121,22 @@ impl TrustedIdp {
 
     pub fn claims(&self) -> &ClaimNames {
         &self.claims
+    }
+
+    pub fn may_initiate(&self) -> bool {
+        self.idp_initiated
+    }
+
+    /// The part of an e-mail behind `@`, without regard to the case of ASCII letters.
+    pub(crate) fn speaks_for(&self, email_domain: &str) -> bool {
+        let Some(domains) = &self.email_domains else { return true };
+        domains.iter().any(|domain| domain.eq_ignore_ascii_case(email_domain))
+    }
+
+    /// Applications may fold case, so case is no difference.
+    pub(crate) fn is_reserved(&self, unique_id: &str) -> bool {
+        let Some((prefix, _)) = unique_id.split_once(':') else { return false };
+        self.reserved.iter().any(|other| other.as_str().eq_ignore_ascii_case(prefix))
     }
 }
 

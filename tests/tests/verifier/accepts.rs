@@ -59,7 +59,7 @@ fn the_identity_is_the_one_that_was_signed() {
     let identity = login.identity();
     assert_eq!(identity.unique_id, "5f3c0de5f3c0de5f3c0de5f3");
     assert_eq!(identity.email, "ada@example.com");
-    assert_eq!(identity.name_id.as_deref(), Some("ada@example.com"));
+    assert_eq!(identity.name_id.as_ref().map(|name_id| name_id.value.as_str()), Some("ada@example.com"));
     assert_eq!(identity.first_name.as_deref(), Some("Ada"));
     assert_eq!(identity.last_name.as_deref(), Some("Lovelace & <Co>"));
     assert_eq!(identity.groups, ["admins", "staff", "a,b", "100%"]);

@@ -2,8 +2,8 @@
 
 use harness::issuer::{ResponseSpec, Sign as Signed, SigningKey, test_keys};
 use saml_core::{
-    AcceptedLogin, AcsUrl, Certificate, ClaimNames, EntityId, IdpId, Rejection, RequestId, ServiceProvider, Sign,
-    Timestamp, TrustedIdp, UnverifiedResponse,
+    AcceptedLogin, AcsUrl, Authentication, Certificate, ClaimNames, DecryptionKeys, EntityId, IdpId, Rejection,
+    RequestId, SentRequest, ServiceProvider, Sign, Timestamp, TrustedIdp, UnverifiedResponse,
 };
 use time::OffsetDateTime;
 
@@ -41,10 +41,13 @@ pub(crate) fn service_provider() -> ServiceProvider {
     ServiceProvider { entity_id: EntityId::parse(SP).unwrap(), acs_url: AcsUrl::parse(ACS).unwrap(), skew_seconds: 180 }
 }
 
+pub(crate) fn request() -> SentRequest {
+    SentRequest { id: RequestId::parse(REQUEST).unwrap(), authentication: Authentication::Any }
+}
+
 pub(crate) fn accept_by(xml: &str, idp: &TrustedIdp) -> Result<AcceptedLogin, Rejection> {
     let response = UnverifiedResponse::from_xml(xml.as_bytes().to_vec())?;
-    let request = RequestId::parse(REQUEST).unwrap();
-    response.verify(idp)?.accept(&request, &service_provider(), Timestamp::from_unix(NOW, 0))
+    response.verify(idp, &DecryptionKeys::none())?.accept(&request(), &service_provider(), Timestamp::from_unix(NOW, 0))
 }
 
 pub(crate) fn accept(xml: &str, sign: Sign) -> Result<AcceptedLogin, Rejection> {
