@@ -327,6 +327,9 @@ fn plain_saml(rejection: &Rejection) -> Plain {
         | Rejection::IdInvalid { .. }
         | Rejection::IdDuplicate
         | Rejection::EncryptionUnsupported
+        | Rejection::EncryptionAlgorithmForbidden { .. }
+        | Rejection::EncryptedNotSigned
+        | Rejection::DecryptionFailed { .. }
         | Rejection::InResponseToConflict
         | Rejection::InResponseToUnexpected
         | Rejection::ResponseNotSigned

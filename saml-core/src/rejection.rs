@@ -133,7 +133,16 @@ rejections! {
         "no IdP writes this: treat it as an attack";
     EncryptionUnsupported = "encryption_unsupported",
         "the assertion is encrypted, and no decryption key is set",
-        "switch encryption of assertions off at the IdP";
+        "switch encryption of assertions off at the IdP, or give the gateway a decryption key";
+    EncryptionAlgorithmForbidden { seen: String } = "encryption_algorithm_forbidden",
+        "the assertion is encrypted with {seen:?}; AES-GCM is accepted, its key by rsa-oaep-mgf1p with SHA-1 or by rsa-oaep with SHA-256 and MGF1 of SHA-256",
+        "at the IdP choose AES256-GCM (or AES128-GCM) as encryption algorithm and RSA-OAEP as key transport; where it knows only CBC or RSA 1.5, switch encryption of assertions off";
+    EncryptedNotSigned = "encrypted_response_not_signed",
+        "the assertion is encrypted and the Response around it is not signed: anybody can encrypt for us",
+        "sign the Response at the IdP; with encrypted assertions that is needed whatever `sign` says";
+    DecryptionFailed { problem: String } = "decryption_failed",
+        "the encrypted assertion cannot be used: {problem}",
+        "give the IdP our current metadata, so that it encrypts for our key; it must encrypt one whole Assertion for one recipient";
     IdpDenied { status: String, message: String } = "idp_denied",
         "the IdP answered with the status {status:?} instead of Success, unverified message: {message:?}",
         "JumpCloud, SSO Applications, your application, User Groups tab: tick a group of the user, save";

@@ -2,6 +2,8 @@
 
 mod accepted;
 mod claimed;
+mod encryption;
+mod encryption_shape;
 mod grammar;
 mod policy;
 mod shape;

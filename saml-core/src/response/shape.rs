@@ -1,6 +1,7 @@
 //! The closed grammar of a Response (SAML Core 2.0, cut down to the Web Browser SSO profile). What it
 //! does not name is refused, so that a signed part has nowhere to be hidden and nothing to be wrapped in.
 
+use super::encryption_shape::{EncryptedShape, encrypted_assertion};
 use super::grammar::{Content, attributes, count, empty_with, refused, required_attribute, text_with};
 use super::signature_shape::{SignatureShape, signature};
 use crate::rejection::{Rejection, shortened};
@@ -14,7 +15,15 @@ pub(super) struct ResponseShape {
     pub(super) id: String,
     pub(super) issuer: Option<NodeId>,
     pub(super) signature: Option<SignatureShape>,
-    pub(super) assertion: AssertionShape,
+    pub(super) content: ResponseContent,
+}
+
+/// What a successful Response holds, exactly once.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one of them at a time, and it is not moved about")]
+pub(super) enum ResponseContent {
+    Plain(AssertionShape),
+    Encrypted(EncryptedShape),
 }
 
 #[derive(Debug)]
@@ -30,6 +39,13 @@ pub(super) struct AssertionShape {
     pub(super) audiences: Vec<Vec<NodeId>>,
     pub(super) authn_statements: Vec<NodeId>,
     pub(super) attributes: Vec<AttributeShape>,
+}
+
+impl AssertionShape {
+    /// Of each SubjectConfirmationData that has one.
+    pub(super) fn in_response_to<'a>(&self, document: &'a Document) -> impl Iterator<Item = &'a str> {
+        self.confirmations.iter().filter_map(|confirmation| document.attribute(confirmation.data, Attr::InResponseTo))
+    }
 }
 
 #[derive(Debug)]
@@ -51,8 +67,7 @@ const NAME_ID: AttrSet = ISSUER.with(Attr::SpProvidedId);
 /// The shape of a whole message.
 ///
 /// # Errors
-/// Anything outside the grammar; [`Rejection::IdpDenied`] when the status is not Success;
-/// [`Rejection::EncryptionUnsupported`] for an EncryptedAssertion.
+/// Anything outside the grammar; [`Rejection::IdpDenied`] when the status is not Success.
 pub(super) fn response(document: &Document) -> Result<ResponseShape, Rejection> {
     let node = Document::ROOT;
     if document.tag(node) != Tag::Response {
@@ -78,13 +93,12 @@ pub(super) fn response(document: &Document) -> Result<ResponseShape, Rejection> 
         content.end()?;
         return Err(denied);
     }
-    if content.optional(Tag::EncryptedAssertion).is_some() {
-        content.end()?;
-        return Err(Rejection::EncryptionUnsupported);
-    }
-    let assertion = assertion(document, content.required(Tag::Assertion)?)?;
+    let held = match content.optional(Tag::EncryptedAssertion) {
+        Some(encrypted) => ResponseContent::Encrypted(encrypted_assertion(document, encrypted)?),
+        None => ResponseContent::Plain(assertion(document, content.required(Tag::Assertion)?)?),
+    };
     content.end()?;
-    Ok(ResponseShape { node, id, issuer, signature, assertion })
+    Ok(ResponseShape { node, id, issuer, signature, content: held })
 }
 
 /// ID, Version and IssueInstant, which Response and Assertion share; gives the ID.
@@ -321,14 +335,18 @@ fn attribute_value(document: &Document, node: NodeId) -> Result<Option<NodeId>, 
     Ok(Some(name_id))
 }
 
-/// Every ID of the document is well-formed, and none is used twice, even in another case of letters.
+/// Every ID of the documents, which belong together, is well-formed, and none is used twice, even in
+/// another case of letters.
 /// Nothing is ever looked up by ID; this only takes away what other software could be confused with.
 ///
 /// # Errors
 /// [`Rejection::IdInvalid`], [`Rejection::IdDuplicate`].
-pub(super) fn check_ids(document: &Document) -> Result<(), Rejection> {
+pub(super) fn check_ids(documents: &[&Document]) -> Result<(), Rejection> {
     let mut ids: Vec<String> = Vec::with_capacity(8);
-    for node in std::iter::once(Document::ROOT).chain(document.descendants(Document::ROOT)) {
+    let nodes = documents.iter().flat_map(|document| {
+        std::iter::once(Document::ROOT).chain(document.descendants(Document::ROOT)).map(move |node| (document, node))
+    });
+    for (document, node) in nodes {
         for (_, name, value) in document.attributes(node) {
             if name.eq_ignore_ascii_case("id") {
                 if !is_id(value) {

@@ -113,7 +113,7 @@ fn algorithm(hash: HashAlgorithm) -> &'static digest::Algorithm {
 }
 
 /// Base64 as ds has it: white space anywhere, else canonical.
-fn decode(text: &str) -> Result<Vec<u8>, Rejection> {
+pub(super) fn decode(text: &str) -> Result<Vec<u8>, Rejection> {
     let invalid = |_| Rejection::SignatureValueInvalid { problem: "it is not canonical base64" };
     if text.bytes().any(is_white_space) {
         let compact: Vec<u8> = text.bytes().filter(|byte| !is_white_space(*byte)).collect();

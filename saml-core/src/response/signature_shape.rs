@@ -156,7 +156,7 @@ fn prefix_list(document: &Document, node: NodeId) -> Result<Vec<String>, Rejecti
 
 /// A KeyInfo holds only elements of ds and dsig11, and none in which a second signature could hide. Keys
 /// come from the settings; it is never read for one.
-fn unread_key_info(document: &Document, node: NodeId) -> Result<(), Rejection> {
+pub(super) fn unread_key_info(document: &Document, node: NodeId) -> Result<(), Rejection> {
     attributes(document, node, WITH_ID)?;
     for inner in document.descendants(node) {
         let foreign = !matches!(document.namespace(inner), Namespace::Ds | Namespace::Dsig11);

@@ -3,10 +3,10 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::shape::{self, ResponseShape};
+use super::shape::{self, ResponseContent, ResponseShape};
 use crate::form::AcsForm;
 use crate::rejection::Rejection;
-use crate::xml::{Attr, Comments, Document, Limits, NodeId, XmlText, parse};
+use crate::xml::{Attr, Comments, Document, Limits, XmlText, parse};
 
 /// The largest response that is read; the largest public one has 21 kB.
 const MAX_RESPONSE_BYTES: usize = 128 * 1024;
@@ -43,7 +43,7 @@ impl UnverifiedResponse {
         }
         let document = parse(XmlText::admit(xml)?, &Limits::RESPONSE, Comments::Refuse)?;
         let shape = shape::response(&document)?;
-        shape::check_ids(&document)?;
+        shape::check_ids(&[&document])?;
         let response = Self { document, shape };
         response.refuse_conflict()?;
         Ok(response)
@@ -56,19 +56,29 @@ impl UnverifiedResponse {
         }
     }
 
-    /// Of the Response first, then of each SubjectConfirmationData.
+    /// Of the Response first, then of each SubjectConfirmationData; of an encrypted one nobody knows yet.
     fn every_in_response_to(&self) -> impl Iterator<Item = &str> {
-        let confirmations = self.shape.assertion.confirmations.iter().map(|confirmation| confirmation.data);
-        std::iter::once(self.shape.node)
-            .chain(confirmations)
-            .filter_map(|node: NodeId| self.document.attribute(node, Attr::InResponseTo))
+        let of_assertion = match &self.shape.content {
+            ResponseContent::Plain(assertion) => Some(assertion.in_response_to(&self.document)),
+            ResponseContent::Encrypted(_) => None,
+        };
+        self.in_response_to_of_response().into_iter().chain(of_assertion.into_iter().flatten())
+    }
+
+    pub(super) fn in_response_to_of_response(&self) -> Option<&str> {
+        self.document.attribute(self.shape.node, Attr::InResponseTo)
     }
 
     fn refuse_conflict(&self) -> Result<(), Rejection> {
-        let mut ids = self.every_in_response_to();
-        let first = ids.next();
-        if ids.any(|id| Some(id) != first) { Err(Rejection::InResponseToConflict) } else { Ok(()) }
+        refuse_conflict(self.every_in_response_to())
     }
+}
+
+/// # Errors
+/// Two of them differ.
+pub(super) fn refuse_conflict<'a>(mut ids: impl Iterator<Item = &'a str>) -> Result<(), Rejection> {
+    let first = ids.next();
+    if ids.any(|id| Some(id) != first) { Err(Rejection::InResponseToConflict) } else { Ok(()) }
 }
 
 /// The standard alphabet and canonical padding; CR, LF and space are tolerated.

@@ -1,11 +1,14 @@
 //! A Response of which every signature is verified, by a key of the one IdP that was asked.
 
-use super::shape::{self, AssertionShape, ResponseShape};
+use super::encryption;
+use super::shape::{self, AssertionShape, ResponseContent, ResponseShape};
 use super::signature::{self, Parent, SignedElement};
-use super::unverified::UnverifiedResponse;
+use super::unverified::{UnverifiedResponse, refuse_conflict};
 use crate::rejection::Rejection;
 use crate::trust::{Certificate, DecryptionKeys, Fingerprint, Sign, TrustedIdp};
 use crate::xml::{Attr, Document};
+
+const RESPONSE: &str = "Response";
 
 /// An Assertion read from the bytes whose digest was verified. That is not a login yet: see
 /// [`Verified::accept`](Self::accept).
@@ -19,7 +22,8 @@ use crate::xml::{Attr, Document};
 pub struct Verified<'a> {
     /// Whose keys verified it: no other IdP's entity ID or claims can be asked of it.
     pub(super) idp: &'a TrustedIdp,
-    /// The canonical bytes of the Assertion, where it has a Signature of its own, else of the Response.
+    /// The canonical bytes of the Assertion, where it has a Signature of its own, else of the Response, or
+    /// what was decrypted from those.
     pub(super) document: Document,
     pub(super) assertion: AssertionShape,
     pub(super) response: ResponseFacts,
@@ -44,48 +48,81 @@ impl UnverifiedResponse {
     ///
     /// # Errors
     /// A signature is missing, one of them is bad, or what was signed is not of the grammar.
-    pub fn verify<'a>(&self, idp: &'a TrustedIdp, _keys: &DecryptionKeys) -> Result<Verified<'a>, Rejection> {
-        self.refuse_missing_signatures(idp.sign())?;
+    pub fn verify<'a>(&self, idp: &'a TrustedIdp, keys: &DecryptionKeys) -> Result<Verified<'a>, Rejection> {
+        match &self.shape.content {
+            ResponseContent::Plain(assertion) => self.verify_plain(assertion, idp),
+            ResponseContent::Encrypted(_) => self.verify_encrypted(idp, keys),
+        }
+    }
+
+    fn verify_plain<'a>(&self, assertion: &AssertionShape, idp: &'a TrustedIdp) -> Result<Verified<'a>, Rejection> {
+        refuse_missing_signatures(idp.sign(), self.shape.signature.is_some(), assertion.signature.is_some())?;
         let response = self.verify_response(idp.certificates())?;
-        let assertion = self.verify_assertion(idp.certificates())?;
+        let assertion = verify_assertion(&self.document, assertion, idp.certificates())?;
         let facts = match &response {
             Some((signed, shape)) => ResponseFacts::read(&signed.document, shape, true),
             None => ResponseFacts::read(&self.document, &self.shape, false),
         };
         match (assertion, response) {
             (Some((signed, shape)), _) => Ok(Verified::of(idp, signed, shape, facts)),
-            (None, Some((signed, shape))) => Ok(Verified::of(idp, signed, shape.assertion, facts)),
+            (None, Some((signed, shape))) => match shape.content {
+                ResponseContent::Plain(assertion) => Ok(Verified::of(idp, signed, assertion, facts)),
+                ResponseContent::Encrypted(_) => Err(Rejection::CanonicalFormUnstable { element: RESPONSE }),
+            },
             (None, None) => Err(Rejection::NotSigned),
         }
     }
 
-    fn refuse_missing_signatures(&self, sign: Sign) -> Result<(), Rejection> {
-        let response = self.shape.signature.is_some();
-        let assertion = self.shape.assertion.signature.is_some();
-        match sign {
-            _ if !response && !assertion => Err(Rejection::NotSigned),
-            Sign::AssertionAndResponse | Sign::Response if !response => Err(Rejection::ResponseNotSigned),
-            Sign::AssertionAndResponse | Sign::Assertion if !assertion => Err(Rejection::AssertionNotSigned),
-            Sign::AssertionAndResponse | Sign::Response | Sign::Assertion | Sign::Any => Ok(()),
+    /// Encryption proves nothing, for anybody may have our public key. So the Response's signature comes
+    /// first, whatever `sign` says; what is decrypted is read from its verified bytes, and `sign` is asked
+    /// of the Assertion that comes out. Identity is read from that, or from the bytes of its own signature.
+    fn verify_encrypted<'a>(&self, idp: &'a TrustedIdp, keys: &DecryptionKeys) -> Result<Verified<'a>, Rejection> {
+        if keys.is_empty() {
+            return Err(Rejection::EncryptionUnsupported);
+        }
+        let verified = self.verify_response(idp.certificates())?;
+        let (response, shape) = verified.ok_or(Rejection::EncryptedNotSigned)?;
+        let ResponseContent::Encrypted(encrypted) = &shape.content else {
+            return Err(Rejection::CanonicalFormUnstable { element: RESPONSE });
+        };
+        let facts = ResponseFacts::read(&response.document, &shape, true);
+        let (document, assertion) = encryption::decrypt(&response.document, encrypted, keys, &self.document)?;
+        refuse_conflict(facts.in_response_to.as_deref().into_iter().chain(assertion.in_response_to(&document)))?;
+        refuse_missing_signatures(idp.sign(), true, assertion.signature.is_some())?;
+        match verify_assertion(&document, &assertion, idp.certificates())? {
+            Some((signed, shape)) => Ok(Verified::of(idp, signed, shape, facts)),
+            None => Ok(Verified { idp, document, assertion, response: facts, signed_with: response.signed_with }),
         }
     }
 
     fn verify_response(&self, pinned: &[Certificate]) -> Result<Option<(SignedElement, ResponseShape)>, Rejection> {
         let Some(signature) = &self.shape.signature else { return Ok(None) };
-        let parent = Parent { node: self.shape.node, id: &self.shape.id, name: "Response" };
+        let parent = Parent { node: self.shape.node, id: &self.shape.id, name: RESPONSE };
         let signed = signature::verify(&self.document, &parent, signature, pinned)?;
         let shape = shape::response(&signed.document)?;
         Ok(Some((signed, shape)))
     }
+}
 
-    fn verify_assertion(&self, pinned: &[Certificate]) -> Result<Option<(SignedElement, AssertionShape)>, Rejection> {
-        let assertion = &self.shape.assertion;
-        let Some(signature) = &assertion.signature else { return Ok(None) };
-        let parent = Parent { node: assertion.node, id: &assertion.id, name: "Assertion" };
-        let signed = signature::verify(&self.document, &parent, signature, pinned)?;
-        let shape = shape::assertion(&signed.document, Document::ROOT)?;
-        Ok(Some((signed, shape)))
+fn refuse_missing_signatures(sign: Sign, response: bool, assertion: bool) -> Result<(), Rejection> {
+    match sign {
+        _ if !response && !assertion => Err(Rejection::NotSigned),
+        Sign::AssertionAndResponse | Sign::Response if !response => Err(Rejection::ResponseNotSigned),
+        Sign::AssertionAndResponse | Sign::Assertion if !assertion => Err(Rejection::AssertionNotSigned),
+        Sign::AssertionAndResponse | Sign::Response | Sign::Assertion | Sign::Any => Ok(()),
     }
+}
+
+fn verify_assertion(
+    document: &Document,
+    assertion: &AssertionShape,
+    pinned: &[Certificate],
+) -> Result<Option<(SignedElement, AssertionShape)>, Rejection> {
+    let Some(signature) = &assertion.signature else { return Ok(None) };
+    let parent = Parent { node: assertion.node, id: &assertion.id, name: "Assertion" };
+    let signed = signature::verify(document, &parent, signature, pinned)?;
+    let shape = shape::assertion(&signed.document, Document::ROOT)?;
+    Ok(Some((signed, shape)))
 }
 
 impl<'a> Verified<'a> {

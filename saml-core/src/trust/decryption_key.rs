@@ -3,12 +3,54 @@
 
 use std::fmt;
 
+use aws_lc_rs::aead;
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
-use aws_lc_rs::rsa::{KeyPair, OaepPrivateDecryptingKey, PrivateDecryptingKey};
+use aws_lc_rs::rsa::{
+    KeyPair, OAEP_SHA1_MGF1SHA1, OAEP_SHA256_MGF1SHA256, OaepAlgorithm, OaepPrivateDecryptingKey, PrivateDecryptingKey,
+};
 use zeroize::Zeroizing;
 
 const MIN_RSA_BITS: usize = 2048;
 const MAX_RSA_BITS: usize = 8192;
+
+/// How the key of an assertion's encryption travels: RSA-OAEP, with one hash for both of its purposes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum KeyTransport {
+    /// Inside OAEP nothing hangs on SHA-1's resistance to collisions, and most IdPs know only this.
+    OaepSha1,
+    OaepSha256,
+}
+
+impl KeyTransport {
+    fn algorithm(self) -> &'static OaepAlgorithm {
+        match self {
+            Self::OaepSha1 => &OAEP_SHA1_MGF1SHA1,
+            Self::OaepSha256 => &OAEP_SHA256_MGF1SHA256,
+        }
+    }
+}
+
+/// How an assertion is encrypted: AES-GCM, which tells when anything was changed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum AesGcm {
+    Bits128,
+    Bits192,
+    Bits256,
+}
+
+impl AesGcm {
+    pub(crate) fn algorithm(self) -> &'static aead::Algorithm {
+        match self {
+            Self::Bits128 => &aead::AES_128_GCM,
+            Self::Bits192 => &aead::AES_192_GCM,
+            Self::Bits256 => &aead::AES_256_GCM,
+        }
+    }
+
+    pub(crate) fn key_length(self) -> usize {
+        self.algorithm().key_len()
+    }
+}
 
 /// Text that holds no private key to decrypt with. Nothing of the text stands in it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -63,6 +105,13 @@ impl DecryptionKey {
         Some(Self { private: OaepPrivateDecryptingKey::new(key).ok()?, public_der })
     }
 
+    /// The key that `wrapped` holds, for whatever cipher.
+    pub(crate) fn unwrap_key(&self, transport: KeyTransport, wrapped: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        let mut buffer = Zeroizing::new(vec![0; self.private.min_output_size()]);
+        let unwrapped = self.private.decrypt(transport.algorithm(), wrapped, &mut buffer, None).ok()?;
+        Some(Zeroizing::new(unwrapped.to_vec()))
+    }
+
     /// SubjectPublicKeyInfo of the public half, for our metadata.
     pub fn public_key_der(&self) -> &[u8] {
         &self.public_der
@@ -97,6 +146,10 @@ impl DecryptionKeys {
 
     pub fn new(current: DecryptionKey, previous: Option<DecryptionKey>, next: Option<DecryptionKey>) -> Self {
         Self { current: Some(current), previous, next }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.all().next().is_none()
     }
 
     /// The one that IdPs are told to encrypt for.

@@ -9,6 +9,7 @@ mod key;
 mod pem;
 
 pub use certificate::{Certificate, CertificateError, Fingerprint};
+pub(crate) use decryption_key::{AesGcm, KeyTransport};
 pub use decryption_key::{DecryptionKey, DecryptionKeys, KeyPemError};
 pub(crate) use key::{HashAlgorithm, KeyFamily};
 

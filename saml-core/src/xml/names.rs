@@ -9,6 +9,8 @@ pub(crate) enum Namespace {
     Samlp,
     Ds,
     Dsig11,
+    Xenc,
+    Xenc11,
     ExclusiveC14n,
     Metadata,
     Xsi,
@@ -28,6 +30,8 @@ impl Namespace {
             "urn:oasis:names:tc:SAML:2.0:protocol" => Self::Samlp,
             "http://www.w3.org/2000/09/xmldsig#" => Self::Ds,
             "http://www.w3.org/2009/xmldsig11#" => Self::Dsig11,
+            "http://www.w3.org/2001/04/xmlenc#" => Self::Xenc,
+            "http://www.w3.org/2009/xmlenc11#" => Self::Xenc11,
             "http://www.w3.org/2001/10/xml-exc-c14n#" => Self::ExclusiveC14n,
             "urn:oasis:names:tc:SAML:2.0:metadata" => Self::Metadata,
             "http://www.w3.org/2001/XMLSchema-instance" => Self::Xsi,
@@ -89,7 +93,14 @@ tags! {
         Transform = "Transform", DigestMethod = "DigestMethod", DigestValue = "DigestValue",
         SignatureValue = "SignatureValue", KeyInfo = "KeyInfo", Object = "Object", Manifest = "Manifest",
         SignatureProperties = "SignatureProperties", X509Data = "X509Data", X509Certificate = "X509Certificate",
+        RetrievalMethod = "RetrievalMethod",
     }
+    Xenc {
+        EncryptedData = "EncryptedData", EncryptedKey = "EncryptedKey", EncryptionMethod = "EncryptionMethod",
+        CipherData = "CipherData", CipherValue = "CipherValue", ReferenceList = "ReferenceList",
+        DataReference = "DataReference",
+    }
+    Xenc11 { Mgf = "MGF" }
     ExclusiveC14n { InclusiveNamespaces = "InclusiveNamespaces" }
     Metadata {
         EntitiesDescriptor = "EntitiesDescriptor", EntityDescriptor = "EntityDescriptor",
@@ -108,7 +119,7 @@ macro_rules! attributes {
             XsiType,
             XsiNil,
             XmlLang,
-            /// In a namespace that is neither SAML's nor a signature's nor `xml` nor `xsi`.
+            /// In a namespace that is neither SAML's nor a signature's nor of encryption nor `xml` nor `xsi`.
             Foreign,
             Unknown,
         }

@@ -24,6 +24,8 @@ pub(crate) struct Limits {
     pub(crate) namespace_name: usize,
     pub(crate) attribute_value: usize,
     pub(crate) text: usize,
+    /// Of a CipherValue, which is a whole document in one text.
+    pub(crate) cipher_value: usize,
 }
 
 impl Limits {
@@ -36,6 +38,7 @@ impl Limits {
         namespace_name: 256,
         attribute_value: 4 * 1024,
         text: 64 * 1024,
+        cipher_value: 128 * 1024,
     };
     pub(crate) const METADATA: Self =
         Self { elements: 40_000, namespaces: 24, attribute_value: 16 * 1024, ..Self::RESPONSE };
@@ -436,11 +439,18 @@ impl<'a> Parser<'a> {
                 }
             }
         };
-        limit("bytes in a text", (span.end - span.start) as usize, self.limits.text)?;
         let node = index(self.nodes.len())?;
         let parent = self.open.last().map_or(0, |open| open.node);
+        limit("bytes in a text", (span.end - span.start) as usize, self.text_limit(parent))?;
         self.nodes.push(Node { parent, end: node + 1, kind: Kind::Text { span, plain } });
         Ok(())
+    }
+
+    fn text_limit(&self, parent: u32) -> usize {
+        match self.nodes.get(parent as usize) {
+            Some(Node { kind: Kind::Element(Element { tag: Tag::CipherValue, .. }), .. }) => self.limits.cipher_value,
+            _ => self.limits.text,
+        }
     }
 
     fn text_with_references(&mut self, start: usize, first_reference: usize) -> Parsed<Span> {
