@@ -162,3 +162,81 @@ impl DecryptionKeys {
         [&self.current, &self.previous, &self.next].into_iter().flatten()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_lc_rs::rsa::KeySize;
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+    use x509_parser::prelude::{FromDer, SubjectPublicKeyInfo};
+
+    use super::*;
+
+    fn pem(tag: &str, der: &[u8]) -> String {
+        format!("-----BEGIN {tag}-----\n{}\n-----END {tag}-----\n", STANDARD.encode(der))
+    }
+
+    /// PKCS#8 of a new RSA key.
+    fn pkcs8(size: KeySize) -> Vec<u8> {
+        let key = PrivateDecryptingKey::generate(size).unwrap();
+        key.as_der().unwrap().as_ref().to_vec()
+    }
+
+    #[track_caller]
+    fn check(text: &str, expected: Result<(), KeyPemError>) {
+        assert_eq!(DecryptionKey::from_pem(text.as_bytes()).map(drop), expected);
+    }
+
+    #[test]
+    fn reads_pkcs8_and_pkcs1_as_the_same_key() {
+        let der = pkcs8(KeySize::Rsa2048);
+        // RFC 5958 §2: version, algorithm, and then the RSAPrivateKey in an OCTET STRING.
+        let pkcs1 = &der[26..];
+        let new = DecryptionKey::from_pem(pem("PRIVATE KEY", &der).as_bytes()).unwrap();
+        let old = DecryptionKey::from_pem(pem("RSA PRIVATE KEY", pkcs1).as_bytes()).unwrap();
+        assert_eq!(new.public_key_der(), old.public_key_der());
+        assert!(SubjectPublicKeyInfo::from_der(new.public_key_der()).is_ok());
+    }
+
+    #[test]
+    fn refuses_everything_else_without_a_word_of_it() {
+        let der = pkcs8(KeySize::Rsa2048);
+        let good = pem("PRIVATE KEY", &der);
+        check(&good, Ok(()));
+        check("", Err(KeyPemError::NotPem));
+        check("no PEM", Err(KeyPemError::NotPem));
+        check(&good[..good.len() / 2], Err(KeyPemError::NotPem));
+        check(&format!("{good}{good}"), Err(KeyPemError::NotOne { found: 2 }));
+        check(&pem("ENCRYPTED PRIVATE KEY", &der), Err(KeyPemError::OtherKind));
+        check(&pem("CERTIFICATE", &der), Err(KeyPemError::OtherKind));
+        check(&pem("RSA PRIVATE KEY", &der), Err(KeyPemError::NotRsa));
+        check(&pem("PRIVATE KEY", &der[..der.len() - 1]), Err(KeyPemError::NotRsa));
+        let p256 = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+        check(&p256.serialize_pem(), Err(KeyPemError::NotRsa));
+        check(WEAK, Err(KeyPemError::NotRsa));
+    }
+
+    /// A test key that protects nothing: `openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:1024`.
+    const WEAK: &str = include_str!("../../tests/vectors/test-weak-rsa-1024.pem");
+
+    #[test]
+    fn prints_nothing_of_itself() {
+        let der = pkcs8(KeySize::Rsa2048);
+        let key = DecryptionKey::from_pem(pem("PRIVATE KEY", &der).as_bytes()).unwrap();
+        assert_eq!(format!("{key:?}"), "DecryptionKey(RSA 2048)");
+        let keys = DecryptionKeys::new(key, None, None);
+        assert!(!keys.is_empty() && DecryptionKeys::none().is_empty());
+        assert!(format!("{keys:?}").len() < 120, "{keys:?}");
+    }
+
+    #[test]
+    fn tries_the_current_key_first() {
+        let key = || DecryptionKey::from_pem(pem("PRIVATE KEY", &pkcs8(KeySize::Rsa2048)).as_bytes()).unwrap();
+        let (current, previous, next) = (key(), key(), key());
+        let wanted = [&current, &previous, &next].map(|key| key.public_key_der().to_vec());
+        let keys = DecryptionKeys::new(current, Some(previous), Some(next));
+        let tried: Vec<Vec<u8>> = keys.all().map(|key| key.public_key_der().to_vec()).collect();
+        assert_eq!(tried, wanted);
+        assert_eq!(keys.current().unwrap().public_key_der(), wanted[0]);
+    }
+}
