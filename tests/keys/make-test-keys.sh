@@ -18,3 +18,5 @@ make_key test-rsa-4096 -algorithm RSA -pkeyopt rsa_keygen_bits:4096
 make_key test-rsa-2048 -algorithm RSA -pkeyopt rsa_keygen_bits:2048
 make_key test-stranger-rsa-2048 -algorithm RSA -pkeyopt rsa_keygen_bits:2048
 make_key test-p256 -algorithm EC -pkeyopt ec_paramgen_curve:P-256
+make_key test-decryption-rsa-2048 -algorithm RSA -pkeyopt rsa_keygen_bits:2048
+make_key test-decryption-previous-rsa-2048 -algorithm RSA -pkeyopt rsa_keygen_bits:2048

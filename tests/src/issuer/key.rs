@@ -117,7 +117,7 @@ fn base64_of_pem(pem: &str) -> String {
     pem.lines().map(str::trim).filter(|line| !line.starts_with("-----")).collect()
 }
 
-fn der_of_pem(pem: &str) -> Vec<u8> {
+pub(super) fn der_of_pem(pem: &str) -> Vec<u8> {
     use base64::Engine as _;
     base64::engine::general_purpose::STANDARD.decode(base64_of_pem(pem)).expect("the PEM holds base64")
 }
@@ -149,4 +149,10 @@ pub mod test_keys {
         "test-stranger-rsa-2048"
     );
     committed_key!(p256, "test-p256");
+    committed_key!(
+        /// A service provider's, which assertions are encrypted for. It signs nothing.
+        decryption,
+        "test-decryption-rsa-2048"
+    );
+    committed_key!(decryption_previous, "test-decryption-previous-rsa-2048");
 }

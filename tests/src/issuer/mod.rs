@@ -3,6 +3,7 @@
 //! A [`ResponseSpec`] says what the response contains; [`ResponseSpec::issue`] writes and signs it. The
 //! values are written as given, right or wrong, so that a test can issue whatever a verifier must refuse.
 
+mod encrypt;
 mod key;
 mod sign;
 pub mod wrapping;
@@ -11,6 +12,7 @@ pub mod xml;
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use time::{Duration, OffsetDateTime};
 
+pub use encrypt::{Change, ContentCipher, Encryption, KeyPlace, KeyTransport};
 pub use key::{KeyKind, SigningKey, test_keys};
 pub use sign::{Canonicalization, KeyInfo};
 
@@ -98,6 +100,9 @@ pub struct ResponseSpec {
 
     pub name_id: Option<String>,
     pub name_id_format: Option<String>,
+    pub name_qualifier: Option<String>,
+    pub sp_name_qualifier: Option<String>,
+    pub sp_provided_id: Option<String>,
     pub confirmation_method: String,
     pub recipient: Option<String>,
     /// InResponseTo of the SubjectConfirmationData.
@@ -121,6 +126,8 @@ pub struct ResponseSpec {
     /// Fills an attribute `padding` until the XML has this many bytes.
     pub padded_to: Option<usize>,
 
+    /// After the Assertion is signed, before the Response is.
+    pub encrypt: Option<Encryption>,
     pub sign: Sign,
     pub canonicalization: Canonicalization,
     pub key_info: KeyInfo,
@@ -133,8 +140,9 @@ pub struct Issued {
     pub xml: String,
     pub response_id: String,
     pub assertion_id: String,
-    /// The Assertion element with its Signature, if it has one.
+    /// The Assertion element with its Signature, if it has one; no part of `xml` where it is encrypted.
     pub assertion: Option<String>,
+    pub encrypted_assertion: Option<String>,
     pub assertion_signature: Option<String>,
     pub response_signature: Option<String>,
 }
@@ -174,6 +182,9 @@ impl ResponseSpec {
             status: Status::success(),
             name_id: Some(name_id.to_owned()),
             name_id_format: Some(UNSPECIFIED_1_0.to_owned()),
+            name_qualifier: None,
+            sp_name_qualifier: None,
+            sp_provided_id: None,
             confirmation_method: BEARER.to_owned(),
             recipient: Some(acs_url.to_owned()),
             confirmation_in_response_to: None,
@@ -188,6 +199,7 @@ impl ResponseSpec {
             attributes: Vec::new(),
             value_type: None,
             padded_to: None,
+            encrypt: None,
             sign: Sign::Assertion,
             canonicalization: Canonicalization::Exclusive,
             key_info: KeyInfo::Certificate,
@@ -204,6 +216,11 @@ impl ResponseSpec {
 
     pub fn sign(mut self, sign: Sign) -> Self {
         self.sign = sign;
+        self
+    }
+
+    pub fn encrypt(mut self, encryption: Encryption) -> Self {
+        self.encrypt = Some(encryption);
         self
     }
 
@@ -236,7 +253,10 @@ impl ResponseSpec {
             None => writer.response(&[]),
             Some(size) => {
                 let smallest = writer.response(&padding_values(Some(0))).xml.len();
-                writer.response(&padding_values(size.checked_sub(smallest)))
+                let missing = size.checked_sub(smallest);
+                // Base64 makes four bytes of three, so the size is met within a few bytes only.
+                let missing = if self.encrypt.is_some() { missing.map(|bytes| bytes / 4 * 3) } else { missing };
+                writer.response(&padding_values(missing))
             }
         };
         if let Some(tamper) = &self.tamper {
@@ -273,7 +293,10 @@ impl Writer<'_> {
             .attribute("IssueInstant", instant(spec.response_issue_instant))
             .optional_attribute("Destination", spec.destination.as_deref())
             .optional_attribute("InResponseTo", spec.in_response_to.as_deref());
-        let scope = unsigned.scope_for_children(&Scope::new());
+        let scope = match &spec.encrypt {
+            Some(_) => Scope::new(),
+            None => unsigned.scope_for_children(&Scope::new()),
+        };
         let (assertion, assertion_signature) = match spec.status.is_success() {
             true => {
                 let (assertion, signature) = self.assertion(padding, &scope);
@@ -281,9 +304,13 @@ impl Writer<'_> {
             }
             false => (None, None),
         };
+        let encrypted = spec.encrypt.as_ref().zip(assertion.as_ref()).map(|(how, assertion)| how.encrypt(assertion));
         let issuer = spec.response_issuer.as_deref().map(|name| Element::new(SAML, "Issuer").text(name));
         let place_of_signature = usize::from(issuer.is_some());
-        let unsigned = unsigned.children(issuer).child(status(&spec.status)).children(assertion.clone());
+        let unsigned = unsigned
+            .children(issuer)
+            .child(status(&spec.status))
+            .children(encrypted.clone().or_else(|| assertion.clone()));
 
         let signature = spec.sign.response().then(|| self.signer.signature(&unsigned, self.response_id, &Scope::new()));
         let response = match &signature {
@@ -295,6 +322,7 @@ impl Writer<'_> {
             response_id: self.response_id.to_owned(),
             assertion_id: self.assertion_id.to_owned(),
             assertion: assertion.map(|assertion| assertion.exclusive()),
+            encrypted_assertion: encrypted.map(|encrypted| encrypted.exclusive()),
             assertion_signature: assertion_signature.map(|signature| signature.exclusive()),
             response_signature: signature.map(|signature| signature.exclusive()),
         }
@@ -329,7 +357,12 @@ fn status(status: &Status) -> Element {
 
 fn subject(spec: &ResponseSpec) -> Element {
     let name_id = spec.name_id.as_deref().map(|name_id| {
-        Element::new(SAML, "NameID").optional_attribute("Format", spec.name_id_format.as_deref()).text(name_id)
+        Element::new(SAML, "NameID")
+            .optional_attribute("Format", spec.name_id_format.as_deref())
+            .optional_attribute("NameQualifier", spec.name_qualifier.as_deref())
+            .optional_attribute("SPNameQualifier", spec.sp_name_qualifier.as_deref())
+            .optional_attribute("SPProvidedID", spec.sp_provided_id.as_deref())
+            .text(name_id)
     });
     let data = Element::new(SAML, "SubjectConfirmationData")
         .optional_attribute("InResponseTo", spec.confirmation_in_response_to.as_deref())

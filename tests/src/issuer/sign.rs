@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::key::SigningKey;
 use super::xml::{Element, Namespace, Scope};
 
-const DS: Namespace = Namespace { prefix: "ds", uri: "http://www.w3.org/2000/09/xmldsig#" };
+pub(super) const DS: Namespace = Namespace { prefix: "ds", uri: "http://www.w3.org/2000/09/xmldsig#" };
 const ENVELOPED: &str = "http://www.w3.org/2000/09/xmldsig#enveloped-signature";
 const SHA256_URI: &str = "http://www.w3.org/2001/04/xmlenc#sha256";
 

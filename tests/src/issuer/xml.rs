@@ -23,6 +23,8 @@ pub struct Element {
     name: &'static str,
     attributes: Vec<Attribute>,
     children: Vec<Node>,
+    /// Written instead of everything else.
+    raw: Option<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -40,7 +42,12 @@ enum Node {
 
 impl Element {
     pub fn new(namespace: Namespace, name: &'static str) -> Self {
-        Self { namespace, name, attributes: Vec::new(), children: Vec::new() }
+        Self { namespace, name, attributes: Vec::new(), children: Vec::new(), raw: None }
+    }
+
+    /// An element that was written elsewhere, and that must declare every namespace that it uses.
+    pub fn raw(canonical: String) -> Self {
+        Self { raw: Some(canonical), ..Self::new(Namespace { prefix: "", uri: "" }, "") }
     }
 
     pub fn attribute(self, name: &'static str, value: impl Into<String>) -> Self {
@@ -111,6 +118,10 @@ impl Element {
     }
 
     fn write_with(&self, declared: &Scope, scope: &Scope, out: &mut String) {
+        if let Some(raw) = &self.raw {
+            out.push_str(raw);
+            return;
+        }
         out.push('<');
         self.write_name(out);
         for (prefix, uri) in declared {

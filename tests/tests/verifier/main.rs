@@ -3,6 +3,12 @@
 
 mod accepts;
 mod bits;
+mod encryption;
+mod encryption_wrapping;
+mod name_id;
 mod parties;
 mod refuses;
+mod separation;
+mod sign_in_anew;
+mod unsolicited;
 mod wrapping;

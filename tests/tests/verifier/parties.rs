@@ -2,8 +2,8 @@
 
 use harness::issuer::{ResponseSpec, Sign as Signed, SigningKey, test_keys};
 use saml_core::{
-    AcceptedLogin, AcsUrl, Authentication, Certificate, ClaimNames, DecryptionKeys, EntityId, IdpId, Rejection,
-    RequestId, SentRequest, ServiceProvider, Sign, Timestamp, TrustedIdp, UnverifiedResponse,
+    AcceptedLogin, AcsUrl, Authentication, Certificate, ClaimNames, DecryptionKey, DecryptionKeys, EntityId, IdpId,
+    Rejection, RequestId, SentRequest, ServiceProvider, Sign, Timestamp, TrustedIdp, UnverifiedResponse,
 };
 use time::OffsetDateTime;
 
@@ -46,8 +46,20 @@ pub(crate) fn request() -> SentRequest {
 }
 
 pub(crate) fn accept_by(xml: &str, idp: &TrustedIdp) -> Result<AcceptedLogin, Rejection> {
+    accept_with(xml, idp, &DecryptionKeys::none())
+}
+
+pub(crate) fn accept_with(xml: &str, idp: &TrustedIdp, keys: &DecryptionKeys) -> Result<AcceptedLogin, Rejection> {
     let response = UnverifiedResponse::from_xml(xml.as_bytes().to_vec())?;
-    response.verify(idp, &DecryptionKeys::none())?.accept(&request(), &service_provider(), Timestamp::from_unix(NOW, 0))
+    response.verify(idp, keys)?.accept(&request(), &service_provider(), Timestamp::from_unix(NOW, 0))
+}
+
+pub(crate) fn decryption_key(key: &SigningKey) -> DecryptionKey {
+    DecryptionKey::from_pem(key.key_pem().as_bytes()).unwrap()
+}
+
+pub(crate) fn decryption_keys() -> DecryptionKeys {
+    DecryptionKeys::new(decryption_key(test_keys::decryption()), None, None)
 }
 
 pub(crate) fn accept(xml: &str, sign: Sign) -> Result<AcceptedLogin, Rejection> {
