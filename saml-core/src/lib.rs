@@ -41,6 +41,6 @@ pub use request::{Authentication, SentRequest};
 pub use response::{AcceptedLogin, InResponseTo, ReplayKey, UnverifiedResponse, Verified};
 pub use time::{TimeError, Timestamp};
 pub use trust::{
-    Certificate, CertificateError, DecryptionKey, DecryptionKeys, Fingerprint, KeyPemError, ServiceProvider, Sign,
-    TrustError, TrustedIdp,
+    Certificate, CertificateError, DecryptionKey, DecryptionKeys, Fingerprint, FingerprintError, KeyPemError,
+    ServiceProvider, Sign, TrustError, TrustedIdp,
 };

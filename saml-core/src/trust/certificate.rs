@@ -20,6 +20,42 @@ impl Fingerprint {
         bytes.iter_mut().zip(digest::digest(&digest::SHA256, der).as_ref()).for_each(|(to, from)| *to = *from);
         Self(bytes)
     }
+
+    /// `sha256:` and 64 hexadecimal digits in either case, with or without the colons that OpenSSL puts
+    /// between the bytes.
+    ///
+    /// # Errors
+    /// Anything else; a fingerprint by another hash above all.
+    pub fn parse(text: &str) -> Result<Self, FingerprintError> {
+        let malformed = || FingerprintError { seen: text.chars().take(100).collect() };
+        let digits = text.strip_prefix("sha256:").ok_or_else(malformed)?;
+        let groups: Vec<&str> = digits.split(':').collect();
+        let grouped = groups.len() == 32 && groups.iter().all(|group| group.len() == 2);
+        if !grouped && groups.len() != 1 {
+            return Err(malformed());
+        }
+        let digits = groups.concat();
+        let mut bytes = [0; 32];
+        if digits.len() != 64 || !digits.is_ascii() {
+            return Err(malformed());
+        }
+        for (byte, pair) in bytes.iter_mut().zip(digits.as_bytes().chunks_exact(2)) {
+            for digit in pair {
+                let digit = char::from(*digit).to_digit(16).ok_or_else(malformed)?;
+                *byte = *byte << 4 | digit as u8;
+            }
+        }
+        Ok(Self(bytes))
+    }
+}
+
+/// Text that is no fingerprint.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "fingerprint is {seen:?}: write `sha256:` and the 64 hexadecimal digits that `openssl x509 -noout -fingerprint -sha256` shows"
+)]
+pub struct FingerprintError {
+    pub seen: String,
 }
 
 impl fmt::Display for Fingerprint {
@@ -121,5 +157,43 @@ impl Certificate {
     /// Such as `RSA 4096` or `ECDSA P-256`.
     pub fn key_description(&self) -> String {
         self.key.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_a_fingerprint_as_it_and_openssl_write_it() {
+        let fingerprint = Fingerprint::of(b"a certificate");
+        let written = fingerprint.to_string();
+        assert_eq!(Fingerprint::parse(&written), Ok(fingerprint));
+        let digits = written.strip_prefix("sha256:").unwrap().to_ascii_uppercase();
+        assert_eq!(Fingerprint::parse(&format!("sha256:{digits}")), Ok(fingerprint));
+        let pairs: Vec<&str> = (0..32).map(|at| &digits[2 * at..2 * at + 2]).collect();
+        assert_eq!(Fingerprint::parse(&format!("sha256:{}", pairs.join(":"))), Ok(fingerprint));
+    }
+
+    #[test]
+    fn refuses_what_is_no_sha256_fingerprint() {
+        let digits = "ab".repeat(32);
+        for text in [
+            String::new(),
+            digits.clone(),
+            format!("sha1:{digits}"),
+            format!("SHA256:{digits}"),
+            format!("sha256: {digits}"),
+            format!("sha256:{digits}ab"),
+            format!("sha256:{}", "ab".repeat(31)),
+            format!("sha256:{}", "ag".repeat(32)),
+            format!("sha256:+{}", &digits[1..]),
+            format!("sha256:\u{e4}{}", &digits[2..]),
+            format!("sha256:{}", "ab:".repeat(32)),
+            format!("sha256:{}", "abcd:".repeat(16).trim_end_matches(':')),
+            format!("sha256:a:{}", "ab:".repeat(31)),
+        ] {
+            assert!(Fingerprint::parse(&text).is_err(), "{text}");
+        }
     }
 }

@@ -8,7 +8,7 @@ mod decryption_key;
 mod key;
 mod pem;
 
-pub use certificate::{Certificate, CertificateError, Fingerprint};
+pub use certificate::{Certificate, CertificateError, Fingerprint, FingerprintError};
 pub(crate) use decryption_key::{AesGcm, KeyTransport};
 pub use decryption_key::{DecryptionKey, DecryptionKeys, KeyPemError};
 pub(crate) use key::{HashAlgorithm, KeyFamily};
