@@ -54,6 +54,14 @@ identifier! {
     SsoUrl
 }
 identifier! {
+    /// The address of our single logout service; the Destination of logout messages must equal it byte for byte.
+    SloUrl
+}
+identifier! {
+    /// Where an IdP takes logout messages.
+    IdpSloUrl
+}
+identifier! {
     /// Our own short name of an IdP, as it stands in the settings, in paths and in metric labels.
     IdpId
 }
@@ -86,16 +94,21 @@ impl EntityId {
 
 impl AcsUrl {
     pub fn parse(text: &str) -> Result<Self, IdError> {
-        let what = "ACS URL";
-        check_http_url(what, text)?;
-        if text.contains('?') {
-            return Err(IdError::Malformed {
-                what,
-                value: text.to_owned(),
-                problem: "it has a query",
-                cure: "give an address without one",
-            });
-        }
+        check_own_url("ACS URL", text)?;
+        Ok(Self(text.into()))
+    }
+}
+
+impl SloUrl {
+    pub fn parse(text: &str) -> Result<Self, IdError> {
+        check_own_url("SLO URL", text)?;
+        Ok(Self(text.into()))
+    }
+}
+
+impl IdpSloUrl {
+    pub fn parse(text: &str) -> Result<Self, IdError> {
+        check_http_url("SLO URL", text)?;
         Ok(Self(text.into()))
     }
 }
@@ -170,6 +183,20 @@ fn check_length(what: &'static str, text: &str, cure: &'static str) -> Result<()
     Ok(())
 }
 
+/// An address of ours, which has no query of its own.
+fn check_own_url(what: &'static str, text: &str) -> Result<(), IdError> {
+    check_http_url(what, text)?;
+    if text.contains('?') {
+        return Err(IdError::Malformed {
+            what,
+            value: text.to_owned(),
+            problem: "it has a query",
+            cure: "give an address without one",
+        });
+    }
+    Ok(())
+}
+
 fn check_http_url(what: &'static str, text: &str) -> Result<(), IdError> {
     check_length(what, text, "write an address such as `https://sso.jumpcloud.com/saml2/samlgate`")?;
     let malformed = |problem| IdError::Malformed {
@@ -239,6 +266,10 @@ mod tests {
         }
         assert!(AcsUrl::parse("https://app.example.com/saml/acs").is_ok());
         assert!(AcsUrl::parse("https://app.example.com/saml/acs?x").is_err());
+        assert!(SloUrl::parse("https://app.example.com/saml/slo").is_ok());
+        assert!(SloUrl::parse("https://app.example.com/saml/slo?x").is_err());
+        assert!(IdpSloUrl::parse("https://idp.example/slo?x=y").is_ok());
+        assert!(IdpSloUrl::parse("javascript:alert(1)").is_err());
     }
 
     #[test]

@@ -33,8 +33,11 @@ mod xml;
 pub use authn_request::{AuthnRequest, PostForm};
 pub use claims::{ClaimNames, ClaimSource, Identity};
 pub use form::{AcsForm, MAX_FORM_BYTES};
-pub use ids::{AcsUrl, EntityId, IdError, IdpId, RequestId, SsoUrl};
-pub use metadata::{IdpMetadata, MetadataError, sp_metadata};
+pub use ids::{AcsUrl, EntityId, IdError, IdpId, IdpSloUrl, RequestId, SloUrl, SsoUrl};
+pub use metadata::{
+    Held, IdpMetadata, IdpService, MetadataError, NewKeys, RefreshError, RefreshWarning, Refreshed,
+    SingleLogoutService, metadata_past_valid_until, refresh_metadata, sp_metadata,
+};
 pub use name_id::NameId;
 pub use rejection::{Offered, Rejection};
 pub use request::{Authentication, SentRequest};

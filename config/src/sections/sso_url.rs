@@ -65,7 +65,7 @@ fn warn_of_plain_http(section: &Section<'_>, url: &SsoUrl, findings: &mut Findin
 mod tests {
     use std::path::PathBuf;
 
-    use saml_core::Timestamp;
+    use saml_core::{EntityId, Timestamp};
 
     use super::*;
     use crate::errors::ConfigError;
@@ -83,8 +83,16 @@ mod tests {
         post: Option<&str>,
     ) -> Result<String, Vec<ConfigError>> {
         let url = |text: Option<&str>| text.map(|text| SsoUrl::parse(text).unwrap());
-        let metadata =
-            IdpMetadata { certificates: Vec::new(), redirect: url(redirect), post: url(post), valid_until: None };
+        let metadata = IdpMetadata {
+            entity_id: EntityId::parse("idp").unwrap(),
+            certificates: Vec::new(),
+            redirect: url(redirect),
+            post: url(post),
+            logout_redirect: None,
+            logout_post: None,
+            want_authn_requests_signed: false,
+            valid_until: None,
+        };
         let yaml = format!("identity_providers:\n  - metadata_file: metadata.xml\n{key}");
         let root = yaml::parse(&yaml).unwrap();
         let section = Section::root(&ROOT, &root).sections("identity_providers").remove(0);

@@ -105,7 +105,7 @@ tags! {
     Metadata {
         EntitiesDescriptor = "EntitiesDescriptor", EntityDescriptor = "EntityDescriptor",
         IdpSsoDescriptor = "IDPSSODescriptor", KeyDescriptor = "KeyDescriptor",
-        SingleSignOnService = "SingleSignOnService",
+        SingleSignOnService = "SingleSignOnService", SingleLogoutService = "SingleLogoutService",
     }
 }
 

@@ -1,4 +1,4 @@
-//! Metadata (SAML Metadata 2.0): an IdP's, from which keys and addresses are taken, and our own.
+//! An IdP's metadata.
 //!
 //! Metadata is trusted for where it comes from, a file or an address in the settings. Its signature is
 //! not looked at, and no key is ever taken from one.
@@ -6,17 +6,14 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::ids::{EntityId, IdError, SsoUrl};
+use super::{POST, PROTOCOL, REDIRECT};
+use crate::ids::{EntityId, IdError, IdpSloUrl, SsoUrl};
 use crate::rejection::{Rejection, shortened};
 use crate::time::Timestamp;
-use crate::trust::{Certificate, CertificateError, ServiceProvider};
-use crate::xml::escape::push_attribute_value;
+use crate::trust::{Certificate, CertificateError};
 use crate::xml::{Attr, Child, Comments, Document, Limits, NodeId, Tag, XmlText, parse};
 
 const MAX_METADATA_BYTES: usize = 1024 * 1024;
-const PROTOCOL: &str = "urn:oasis:names:tc:SAML:2.0:protocol";
-const REDIRECT: &str = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect";
-const POST: &str = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST";
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MetadataError {
@@ -53,14 +50,35 @@ pub enum MetadataError {
 /// What of an IdP's metadata is used.
 #[derive(Debug, Clone)]
 pub struct IdpMetadata {
+    pub entity_id: EntityId,
     /// Of KeyDescriptors whose `use` is absent or `signing`.
     pub certificates: Vec<Certificate>,
     /// SingleSignOnService by HTTP-Redirect; JumpCloud declares it only when told to.
     pub redirect: Option<SsoUrl>,
     /// SingleSignOnService by HTTP-POST.
     pub post: Option<SsoUrl>,
+    /// SingleLogoutService by HTTP-Redirect.
+    pub logout_redirect: Option<SingleLogoutService>,
+    /// SingleLogoutService by HTTP-POST.
+    pub logout_post: Option<SingleLogoutService>,
+    /// Whether the IdP asks for signed AuthnRequests.
+    pub want_authn_requests_signed: bool,
     /// The earliest `validUntil` that applies.
     pub valid_until: Option<Timestamp>,
+}
+
+/// Where an IdP takes logout messages by one binding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SingleLogoutService {
+    pub location: IdpSloUrl,
+    /// Where LogoutResponses go, if not to the same address as LogoutRequests (SAML Metadata 2.0 §2.2.2).
+    pub response_location: Option<IdpSloUrl>,
+}
+
+impl SingleLogoutService {
+    pub fn for_responses(&self) -> &IdpSloUrl {
+        self.response_location.as_ref().unwrap_or(&self.location)
+    }
 }
 
 impl IdpMetadata {
@@ -72,7 +90,16 @@ impl IdpMetadata {
         let document = document(xml)?;
         let entity = entity(&document, entity_id)?;
         let role = role(&document, entity, entity_id)?;
-        let mut metadata = Self { certificates: Vec::new(), redirect: None, post: None, valid_until: None };
+        let mut metadata = Self {
+            entity_id: entity_id.clone(),
+            certificates: Vec::new(),
+            redirect: None,
+            post: None,
+            logout_redirect: None,
+            logout_post: None,
+            want_authn_requests_signed: matches!(named(&document, role, "WantAuthnRequestsSigned"), Some("true" | "1")),
+            valid_until: None,
+        };
         for node in [Document::ROOT, entity, role] {
             metadata.note_valid_until(&document, node);
         }
@@ -80,6 +107,7 @@ impl IdpMetadata {
             match document.tag(child) {
                 Tag::KeyDescriptor => metadata.take_keys(&document, child)?,
                 Tag::SingleSignOnService => metadata.take_address(&document, child)?,
+                Tag::SingleLogoutService => metadata.take_logout_address(&document, child)?,
                 _ => {}
             }
         }
@@ -99,7 +127,7 @@ impl IdpMetadata {
         if !matches!(document.attribute(descriptor, Attr::Use), None | Some("signing")) {
             return Ok(());
         }
-        for node in document.descendants(descriptor).filter(|node| document.tag(*node) == Tag::X509Certificate) {
+        for node in certificates(document, descriptor) {
             let text = document.text_only(node).unwrap_or_default();
             let compact: String = text.chars().filter(|character| !character.is_whitespace()).collect();
             let der = STANDARD.decode(compact).map_err(|error| {
@@ -125,6 +153,21 @@ impl IdpMetadata {
         }
         Ok(())
     }
+
+    fn take_logout_address(&mut self, document: &Document, service: NodeId) -> Result<(), MetadataError> {
+        let slot = match document.attribute(service, Attr::Binding) {
+            Some(REDIRECT) => &mut self.logout_redirect,
+            Some(POST) => &mut self.logout_post,
+            _ => return Ok(()),
+        };
+        if slot.is_none() {
+            let address = |text| IdpSloUrl::parse(text).map_err(MetadataError::Address);
+            let location = address(document.attribute(service, Attr::Location).unwrap_or_default())?;
+            let response_location = named(document, service, "ResponseLocation").map(address).transpose()?;
+            *slot = Some(SingleLogoutService { location, response_location });
+        }
+        Ok(())
+    }
 }
 
 /// Metadata has a gate of its own: a byte order mark and comments are allowed.
@@ -144,42 +187,58 @@ fn document(xml: &[u8]) -> Result<Document, MetadataError> {
     })
 }
 
+/// The one EntityDescriptor of that entity ID: the root, or reached from it through EntitiesDescriptors alone.
+/// A second one anywhere, inside an Extensions for instance, refuses the whole.
 fn entity(document: &Document, wanted: &EntityId) -> Result<NodeId, MetadataError> {
-    let entities: Vec<NodeId> = match document.tag(Document::ROOT) {
-        Tag::EntityDescriptor => vec![Document::ROOT],
-        Tag::EntitiesDescriptor => {
-            document.descendants(Document::ROOT).filter(|node| document.tag(*node) == Tag::EntityDescriptor).collect()
-        }
+    match document.tag(Document::ROOT) {
+        Tag::EntityDescriptor | Tag::EntitiesDescriptor => {}
         _ if document.written_name(Document::ROOT).eq_ignore_ascii_case("html") => return Err(MetadataError::WebPage),
         _ => return Err(MetadataError::NotMetadata { root: document.written_name(Document::ROOT).to_owned() }),
-    };
-    let id = |node: &NodeId| document.attribute(*node, Attr::EntityId).unwrap_or_default();
-    let mut found = entities.iter().filter(|node| id(node) == wanted.as_str());
-    match (found.next(), found.next()) {
-        (Some(entity), None) => Ok(*entity),
-        (Some(_), Some(_)) => Err(MetadataError::RepeatedEntity { wanted: wanted.to_string() }),
-        (None, _) => {
-            let seen = entities.iter().take(8).map(|node| shortened(id(node))).collect();
-            Err(MetadataError::OtherEntity { seen, wanted: wanted.to_string() })
-        }
+    }
+    let id = |node: NodeId| document.attribute(node, Attr::EntityId).unwrap_or_default();
+    let is_wanted = |node: &NodeId| document.tag(*node) == Tag::EntityDescriptor && id(*node) == wanted.as_str();
+    let everywhere = std::iter::once(Document::ROOT).chain(document.descendants(Document::ROOT));
+    if everywhere.filter(is_wanted).count() > 1 {
+        return Err(MetadataError::RepeatedEntity { wanted: wanted.to_string() });
+    }
+    let mut entities = Vec::new();
+    collect_entities(document, Document::ROOT, &mut entities);
+    entities.iter().copied().find(is_wanted).ok_or_else(|| {
+        let seen = entities.iter().take(8).map(|node| shortened(id(*node))).collect();
+        MetadataError::OtherEntity { seen, wanted: wanted.to_string() }
+    })
+}
+
+/// Nesting is bounded by the parser's limit of depth.
+fn collect_entities(document: &Document, node: NodeId, found: &mut Vec<NodeId>) {
+    match document.tag(node) {
+        Tag::EntityDescriptor => found.push(node),
+        Tag::EntitiesDescriptor => elements(document, node).for_each(|child| collect_entities(document, child, found)),
+        _ => {}
     }
 }
 
 fn role(document: &Document, entity: NodeId, wanted: &EntityId) -> Result<NodeId, MetadataError> {
     let speaks_saml2 = |node: &NodeId| {
-        let mut attributes = document.attributes(*node);
-        attributes.any(|(_, name, value)| {
-            name == "protocolSupportEnumeration" && value.split_ascii_whitespace().any(|protocol| protocol == PROTOCOL)
-        })
+        named(document, *node, "protocolSupportEnumeration")
+            .is_some_and(|protocols| protocols.split_ascii_whitespace().any(|protocol| protocol == PROTOCOL))
     };
-    let roles: Vec<NodeId> = elements(document, entity)
-        .filter(|node| document.tag(*node) == Tag::IdpSsoDescriptor)
-        .filter(speaks_saml2)
-        .collect();
+    let roles: Vec<NodeId> = children(document, entity, Tag::IdpSsoDescriptor).filter(speaks_saml2).collect();
     match roles.as_slice() {
         [role] => Ok(*role),
         roles => Err(MetadataError::NoIdp { wanted: wanted.to_string(), found: roles.len() }),
     }
+}
+
+/// Certificates in their one place, so that none is taken from what else a KeyDescriptor may be made to hold.
+fn certificates(document: &Document, descriptor: NodeId) -> impl Iterator<Item = NodeId> {
+    children(document, descriptor, Tag::KeyInfo)
+        .flat_map(|key_info| children(document, key_info, Tag::X509Data))
+        .flat_map(|data| children(document, data, Tag::X509Certificate))
+}
+
+fn children(document: &Document, parent: NodeId, tag: Tag) -> impl Iterator<Item = NodeId> {
+    elements(document, parent).filter(move |node| document.tag(*node) == tag)
 }
 
 fn elements(document: &Document, parent: NodeId) -> impl Iterator<Item = NodeId> {
@@ -189,18 +248,7 @@ fn elements(document: &Document, parent: NodeId) -> impl Iterator<Item = NodeId>
     })
 }
 
-/// Our own metadata: what an IdP needs to know of us. No NameIDFormat is asked for (SDP-SP13).
-pub fn sp_metadata(sp: &ServiceProvider) -> String {
-    let mut xml = String::with_capacity(640);
-    xml.push_str("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
-    xml.push_str("<md:EntityDescriptor xmlns:md=\"urn:oasis:names:tc:SAML:2.0:metadata\" entityID=\"");
-    push_attribute_value(&mut xml, sp.entity_id.as_str());
-    xml.push_str("\">\n  <md:SPSSODescriptor AuthnRequestsSigned=\"false\" WantAssertionsSigned=\"true\" protocolSupportEnumeration=\"");
-    xml.push_str(PROTOCOL);
-    xml.push_str("\">\n    <md:AssertionConsumerService Binding=\"");
-    xml.push_str(POST);
-    xml.push_str("\" Location=\"");
-    push_attribute_value(&mut xml, sp.acs_url.as_str());
-    xml.push_str("\" index=\"0\" isDefault=\"true\"/>\n  </md:SPSSODescriptor>\n</md:EntityDescriptor>\n");
-    xml
+/// An attribute that only metadata has. A written name without a prefix is in no namespace.
+fn named<'a>(document: &'a Document, node: NodeId, wanted: &str) -> Option<&'a str> {
+    document.attributes(node).find(|(_, name, _)| *name == wanted).map(|(_, _, value)| value)
 }
