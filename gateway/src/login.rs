@@ -161,7 +161,7 @@ mod tests {
         let Departure::Post(form) = started(&browser("A"), |idp| idp.binding = Binding::Post).departure else {
             panic!("wanted a form");
         };
-        assert_eq!((form.action.as_str(), form.relay_state), ("https://sso.example/saml2/app", "02".repeat(20)));
+        assert_eq!((form.action.as_str(), form.relay_state), ("https://sso.example/saml2/app", Some("02".repeat(20))));
     }
 
     #[test]

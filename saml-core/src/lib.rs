@@ -23,6 +23,7 @@ mod form;
 mod ids;
 mod metadata;
 mod name_id;
+mod outgoing;
 mod rejection;
 mod request;
 mod response;
@@ -30,7 +31,7 @@ mod time;
 mod trust;
 mod xml;
 
-pub use authn_request::{AuthnRequest, PostForm};
+pub use authn_request::AuthnRequest;
 pub use claims::{ClaimNames, ClaimSource, Identity};
 pub use form::{AcsForm, MAX_FORM_BYTES};
 pub use ids::{AcsUrl, EntityId, IdError, IdpId, IdpSloUrl, RequestId, SloUrl, SsoUrl};
@@ -39,6 +40,7 @@ pub use metadata::{
     SingleLogoutService, metadata_past_valid_until, refresh_metadata, sp_metadata,
 };
 pub use name_id::NameId;
+pub use outgoing::{KeyFileError, OwnCertificate, PostForm, Signer, SigningError, SigningKey};
 pub use rejection::{Offered, Rejection};
 pub use request::{Authentication, SentRequest};
 pub use response::{AcceptedLogin, InResponseTo, ReplayKey, UnverifiedResponse, Verified};

@@ -35,6 +35,8 @@ pub(crate) struct PinnedKey(Arc<Parsed>);
 
 struct Parsed {
     shape: KeyShape,
+    /// The subjectPublicKey: for RSA the RSAPublicKey of RFC 8017, for a curve the point.
+    subject_public_key: Box<[u8]>,
     sha256: ParsedPublicKey,
     sha384: ParsedPublicKey,
     sha512: ParsedPublicKey,
@@ -65,7 +67,10 @@ impl PinnedKey {
         };
         let [sha256, sha384, sha512] = algorithms.map(|algorithm| ParsedPublicKey::new(algorithm, spki.raw));
         match (sha256, sha384, sha512) {
-            (Ok(sha256), Ok(sha384), Ok(sha512)) => Ok(Self(Arc::new(Parsed { shape, sha256, sha384, sha512 }))),
+            (Ok(sha256), Ok(sha384), Ok(sha512)) => {
+                let subject_public_key = spki.subject_public_key.data.as_ref().into();
+                Ok(Self(Arc::new(Parsed { shape, subject_public_key, sha256, sha384, sha512 })))
+            }
             _ => Err(CertificateError::KeyUnusable { problem: "its key does not parse".to_owned() }),
         }
     }
@@ -75,6 +80,10 @@ impl PinnedKey {
             KeyShape::Rsa { .. } => KeyFamily::Rsa,
             KeyShape::P256 | KeyShape::P384 => KeyFamily::Ecdsa,
         }
+    }
+
+    pub(crate) fn is_public_key(&self, subject_public_key: &[u8]) -> bool {
+        *self.0.subject_public_key == *subject_public_key
     }
 
     /// The only length in bytes that a SignatureValue by this key has: the RSA modulus (RFC 8017 §8.2.2),

@@ -3,7 +3,10 @@
 use std::sync::{Arc, OnceLock};
 
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, RSA_PKCS1_SHA256, RsaKeyPair};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, RSA_PKCS1_2048_8192_SHA256,
+    RSA_PKCS1_SHA256, RsaKeyPair, UnparsedPublicKey,
+};
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, RsaKeySize};
 use time::{Duration, OffsetDateTime};
 
@@ -85,6 +88,18 @@ impl SigningKey {
             }
             Pair::P256(pair) => pair.sign(&random, message).expect("ECDSA signs").as_ref().to_vec(),
         }
+    }
+
+    /// Whether [`SigningKey::sign`] made `signature`.
+    pub fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
+        let verified = match &self.pair {
+            Pair::Rsa(pair) => UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, pair.public_key().as_ref())
+                .verify(message, signature),
+            Pair::P256(pair) => {
+                UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, pair.public_key().as_ref()).verify(message, signature)
+            }
+        };
+        verified.is_ok()
     }
 }
 

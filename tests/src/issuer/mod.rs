@@ -14,7 +14,7 @@ use time::{Duration, OffsetDateTime};
 
 pub use encrypt::{Change, ContentCipher, Encryption, KeyPlace, KeyTransport};
 pub use key::{KeyKind, SigningKey, test_keys};
-pub use sign::{Canonicalization, KeyInfo};
+pub use sign::{Canonicalization, KeyInfo, verifies_enveloped};
 
 use sign::Signer;
 use xml::{Element, Namespace, Scope};

@@ -86,3 +86,26 @@ impl Signer<'_> {
             .child(reference)
     }
 }
+
+/// Whether `xml` is `element` with an enveloped signature by `key`, made with exclusive canonicalisation. `element` is
+/// what is expected, without the Signature; nothing is read from `xml` but the three values that cannot be foreseen.
+pub fn verifies_enveloped(xml: &str, element: &Element, id: &str, key: &SigningKey) -> bool {
+    let value_of = |name: &str| {
+        let (_, rest) = xml.split_once(&format!("<ds:{name}>"))?;
+        rest.split_once(&format!("</ds:{name}>")).map(|(value, _)| value)
+    };
+    let signer = Signer { key, canonicalization: Canonicalization::Exclusive, key_info: KeyInfo::Certificate };
+    let signed_info = signer.signed_info(id, &element.exclusive());
+    let Some(signature_value) = value_of("SignatureValue") else { return false };
+    let Ok(signature) = STANDARD.decode(signature_value) else { return false };
+    let expected = {
+        let certificate = Element::new(DS, "X509Certificate").text(key.certificate_base64());
+        let key_info = Element::new(DS, "KeyInfo").child(Element::new(DS, "X509Data").child(certificate));
+        let signature = Element::new(DS, "Signature")
+            .child(signed_info.clone())
+            .child(Element::new(DS, "SignatureValue").text(signature_value))
+            .child(key_info);
+        element.clone().with_child_at(1, signature).exclusive()
+    };
+    xml == expected && key.verifies(signed_info.exclusive().as_bytes(), &signature)
+}

@@ -8,6 +8,7 @@ mod encryption_wrapping;
 mod name_id;
 mod parties;
 mod refuses;
+mod requests;
 mod separation;
 mod sign_in_anew;
 mod unsolicited;
