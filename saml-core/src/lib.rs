@@ -37,7 +37,7 @@ pub use form::{AcsForm, MAX_FORM_BYTES};
 pub use ids::{AcsUrl, EntityId, IdError, IdpId, IdpSloUrl, RequestId, SloUrl, SsoUrl};
 pub use metadata::{
     Held, IdpMetadata, IdpService, MetadataError, NewKeys, RefreshError, RefreshWarning, Refreshed,
-    SingleLogoutService, metadata_past_valid_until, refresh_metadata, sp_metadata,
+    SingleLogoutService, SpMetadata, metadata_past_valid_until, refresh_metadata,
 };
 pub use name_id::NameId;
 pub use outgoing::{KeyFileError, OwnCertificate, PostForm, Signer, SigningError, SigningKey};

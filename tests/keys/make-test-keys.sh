@@ -20,3 +20,7 @@ make_key test-stranger-rsa-2048 -algorithm RSA -pkeyopt rsa_keygen_bits:2048
 make_key test-p256 -algorithm EC -pkeyopt ec_paramgen_curve:P-256
 make_key test-decryption-rsa-2048 -algorithm RSA -pkeyopt rsa_keygen_bits:2048
 make_key test-decryption-previous-rsa-2048 -algorithm RSA -pkeyopt rsa_keygen_bits:2048
+
+# Too weak to be trusted; only its certificate is needed.
+make_key test-weak-rsa-1024 -algorithm RSA -pkeyopt rsa_keygen_bits:1024
+rm test-weak-rsa-1024.pem

@@ -9,7 +9,7 @@ pub use idp::{IdpMetadata, MetadataError, SingleLogoutService};
 pub use refresh::{
     Held, IdpService, NewKeys, RefreshError, RefreshWarning, Refreshed, metadata_past_valid_until, refresh_metadata,
 };
-pub use sp::sp_metadata;
+pub use sp::SpMetadata;
 
 const PROTOCOL: &str = "urn:oasis:names:tc:SAML:2.0:protocol";
 const REDIRECT: &str = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect";

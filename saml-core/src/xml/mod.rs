@@ -4,7 +4,6 @@
 //! ID, XPath, and any way to change a tree.
 
 pub(crate) mod canonical;
-pub(crate) mod escape;
 mod gate;
 mod lexical;
 mod names;
