@@ -310,6 +310,21 @@ fn plain_saml(rejection: &Rejection) -> Plain {
             "Your account lacks something that is needed here",
             "Your identity provider sent it incomplete or unreadable. Your administrator can correct this with the code below.",
         ),
+        Rejection::LogoutParametersInvalid { .. }
+        | Rejection::LogoutMessageTooLarge { .. }
+        | Rejection::LogoutDeflateInvalid
+        | Rejection::LogoutNotSigned
+        | Rejection::LogoutSignatureInvalid
+        | Rejection::LogoutIssuerMismatch { .. }
+        | Rejection::LogoutDestinationMismatch { .. }
+        | Rejection::LogoutExpired { .. }
+        | Rejection::LogoutNotYetValid { .. }
+        | Rejection::LogoutNameIdEncrypted
+        | Rejection::LogoutInResponseToMismatch => say(
+            StatusCode::BAD_REQUEST,
+            "The sign-out message was not accepted",
+            "Sign out here from the sign-out page. If it keeps happening, tell your administrator the code below.",
+        ),
         Rejection::ResponseTooLarge { .. }
         | Rejection::XmlNotUtf8 { .. }
         | Rejection::XmlCharacterForbidden { .. }

@@ -71,7 +71,7 @@ fn refuse_other_bindings(name: &[u8]) -> Result<(), Rejection> {
 
 /// The URL standard's decoding of a form, but strict: an escape that is none is refused and not kept. A
 /// SAMLResponse is most of a login's bytes, and this is several times as fast as the general decoder.
-fn decode(encoded: &[u8]) -> Result<Vec<u8>, Rejection> {
+pub(crate) fn decode(encoded: &[u8]) -> Result<Vec<u8>, Rejection> {
     let mut decoded = Vec::with_capacity(encoded.len());
     let mut rest = encoded;
     while let Some(at) = memchr2(b'%', b'+', rest) {

@@ -21,6 +21,7 @@ mod authn_request;
 mod claims;
 mod form;
 mod ids;
+mod logout;
 mod metadata;
 mod name_id;
 mod outgoing;
@@ -35,6 +36,10 @@ pub use authn_request::AuthnRequest;
 pub use claims::{ClaimNames, ClaimSource, Identity};
 pub use form::{AcsForm, MAX_FORM_BYTES};
 pub use ids::{AcsUrl, EntityId, IdError, IdpId, IdpSloUrl, RequestId, SloUrl, SsoUrl};
+pub use logout::{
+    LogoutMessage, LogoutOutcome, LogoutRequest, LogoutResponse, VerifiedLogout, VerifiedLogoutRequest,
+    VerifiedLogoutResponse,
+};
 pub use metadata::{
     Held, IdpMetadata, IdpService, MetadataError, NewKeys, RefreshError, RefreshWarning, Refreshed,
     SingleLogoutService, SpMetadata, metadata_past_valid_until, refresh_metadata,

@@ -277,4 +277,39 @@ rejections! {
     ClaimInvalid { name: String, problem: &'static str } = "claim_invalid",
         "the attribute {name:?} {problem}",
         "correct the property that it is mapped to";
+
+    // ---- Logout
+    LogoutParametersInvalid { problem: &'static str } = "logout_parameters_invalid",
+        "the logout message's parameters are not as its binding has them: {problem}",
+        "the IdP must send one SAMLRequest or SAMLResponse with at most one RelayState, and by HTTP-Redirect SigAlg and Signature";
+    LogoutMessageTooLarge { limit: usize } = "logout_message_too_large",
+        "the logout message has more than {limit} bytes",
+        "no IdP sends one so large: treat it as an attack";
+    LogoutDeflateInvalid = "logout_deflate_invalid",
+        "the logout message is not compressed as HTTP-Redirect has it",
+        "the IdP must compress with DEFLATE, without a header and with nothing behind it";
+    LogoutNotSigned = "logout_not_signed",
+        "the logout message is not signed",
+        "the IdP must sign its LogoutRequests and LogoutResponses";
+    LogoutSignatureInvalid = "logout_signature_invalid",
+        "no pinned key of any identity provider made the signature of the query, or the query was altered",
+        "have the IdP sign with a pinned key; add its certificate if it is new";
+    LogoutIssuerMismatch { seen: String } = "logout_issuer_mismatch",
+        "the Issuer of the logout message is {seen:?}, which is the entity ID of no identity provider whose key made the signature",
+        "set `entity_id` to the value that the IdP writes as Issuer";
+    LogoutDestinationMismatch { seen: Option<String>, wanted: String } = "logout_destination_mismatch",
+        "the Destination of the logout message is {seen:?}, wanted {wanted:?}",
+        "at the IdP, enter the value wanted as our single logout URL. If the value seen is right, correct `public_url`";
+    LogoutExpired { what: &'static str, seen: Timestamp, now: Timestamp } = "logout_expired",
+        "{what} is {seen}, and our clock reads {now}: the logout message is too old, the allowed skew counted in",
+        "set both clocks by NTP; `clock_skew` allows up to 300 s";
+    LogoutNotYetValid { seen: Timestamp, now: Timestamp } = "logout_not_yet_valid",
+        "IssueInstant of the logout message is {seen}, and our clock reads {now}: it is of the future, the allowed skew counted in",
+        "set both clocks by NTP; `clock_skew` allows up to 300 s";
+    LogoutNameIdEncrypted = "logout_name_id_encrypted",
+        "the LogoutRequest names the user by an EncryptedID",
+        "switch encryption of the NameID off at the IdP";
+    LogoutInResponseToMismatch = "logout_in_response_to_mismatch",
+        "the LogoutResponse does not answer the LogoutRequest that was sent",
+        "sign out again; if it happens again, treat it as an attack";
 }

@@ -13,12 +13,14 @@ use super::signature::{Signer, SigningError};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Parameter {
     SamlRequest,
+    SamlResponse,
 }
 
 impl Parameter {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::SamlRequest => "SAMLRequest",
+            Self::SamlResponse => "SAMLResponse",
         }
     }
 }

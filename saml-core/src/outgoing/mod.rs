@@ -16,4 +16,4 @@ pub use certificate::OwnCertificate;
 pub use key::{KeyFileError, SigningKey};
 pub(crate) use message::{Header, Message};
 pub use signature::{Signer, SigningError};
-pub(crate) use xml::{DS, Element};
+pub(crate) use xml::{DS, Element, SAML};

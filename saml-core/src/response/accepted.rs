@@ -35,7 +35,7 @@ pub struct AcceptedLogin {
     signed_with: Fingerprint,
 }
 
-/// SHA-256 over the length-prefixed IdP id and assertion ID.
+/// SHA-256 over the length-prefixed IdP id and assertion ID, or the ID of a LogoutRequest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ReplayKey([u8; 32]);
 
@@ -49,6 +49,11 @@ impl ReplayKey {
         let mut bytes = [0; 32];
         bytes.iter_mut().zip(context.finish().as_ref()).for_each(|(to, from)| *to = *from);
         Self(bytes)
+    }
+
+    /// No assertion has such a key: a colon is not of the letters of an ID.
+    pub(crate) fn of_logout_request(idp: &IdpId, id: &str) -> Self {
+        Self::of(idp, &format!("logout:{id}"))
     }
 
     pub fn as_bytes(&self) -> &[u8; 32] {

@@ -4,7 +4,7 @@ use crate::rejection::Rejection;
 use crate::xml::{Attr, AttrSet, Child, Children, Document, NodeId, Tag};
 
 /// The element children of an element that holds no text but white space.
-pub(super) struct Content<'a> {
+pub(crate) struct Content<'a> {
     document: &'a Document,
     parent: NodeId,
     children: Children<'a>,
@@ -14,7 +14,7 @@ pub(super) struct Content<'a> {
 impl<'a> Content<'a> {
     /// # Errors
     /// Text that is not white space.
-    pub(super) fn of(document: &'a Document, parent: NodeId) -> Result<Self, Rejection> {
+    pub(crate) fn of(document: &'a Document, parent: NodeId) -> Result<Self, Rejection> {
         let holds_text = |child| matches!(child, Child::Text(text) if !is_white_space(text));
         if document.children(parent).any(holds_text) {
             return Err(refused(document, parent, "it holds text"));
@@ -32,24 +32,24 @@ impl<'a> Content<'a> {
     }
 
     /// The next child if it is a `tag`.
-    pub(super) fn optional(&mut self, tag: Tag) -> Option<NodeId> {
+    pub(crate) fn optional(&mut self, tag: Tag) -> Option<NodeId> {
         let id = self.ahead.filter(|id| self.document.tag(*id) == tag)?;
         self.advance();
         Some(id)
     }
 
-    pub(super) fn required(&mut self, tag: Tag) -> Result<NodeId, Rejection> {
+    pub(crate) fn required(&mut self, tag: Tag) -> Result<NodeId, Rejection> {
         self.optional(tag).ok_or_else(|| {
             refused(self.document, self.parent, &format!("{} is missing or not in its place", tag.local_name()))
         })
     }
 
     /// All next children that are a `tag`.
-    pub(super) fn repeated(&mut self, tag: Tag) -> Vec<NodeId> {
+    pub(crate) fn repeated(&mut self, tag: Tag) -> Vec<NodeId> {
         std::iter::from_fn(|| self.optional(tag)).collect()
     }
 
-    pub(super) fn next(&mut self) -> Option<NodeId> {
+    pub(crate) fn next(&mut self) -> Option<NodeId> {
         let id = self.ahead?;
         self.advance();
         Some(id)
@@ -57,20 +57,20 @@ impl<'a> Content<'a> {
 
     /// # Errors
     /// Anything is left.
-    pub(super) fn end(mut self) -> Result<(), Rejection> {
+    pub(crate) fn end(mut self) -> Result<(), Rejection> {
         match self.next() {
             None => Ok(()),
             Some(child) => Err(self.unexpected(child)),
         }
     }
 
-    pub(super) fn unexpected(&self, child: NodeId) -> Rejection {
+    pub(crate) fn unexpected(&self, child: NodeId) -> Rejection {
         let name = self.document.written_name(child);
         refused(self.document, self.parent, &format!("{name} has no place there"))
     }
 }
 
-pub(super) fn refused(document: &Document, element: NodeId, problem: &str) -> Rejection {
+pub(crate) fn refused(document: &Document, element: NodeId, problem: &str) -> Rejection {
     Rejection::ShapeForbidden { element: document.written_name(element).to_owned(), problem: problem.to_owned() }
 }
 
@@ -80,7 +80,7 @@ fn is_white_space(text: &str) -> bool {
 
 /// # Errors
 /// An attribute outside `allowed`.
-pub(super) fn attributes(document: &Document, id: NodeId, allowed: AttrSet) -> Result<(), Rejection> {
+pub(crate) fn attributes(document: &Document, id: NodeId, allowed: AttrSet) -> Result<(), Rejection> {
     for (attr, name, _) in document.attributes(id) {
         if !allowed.contains(attr) {
             return Err(Rejection::XmlAttributeForbidden {
@@ -92,7 +92,7 @@ pub(super) fn attributes(document: &Document, id: NodeId, allowed: AttrSet) -> R
     Ok(())
 }
 
-pub(super) fn required_attribute<'a>(
+pub(crate) fn required_attribute<'a>(
     document: &'a Document,
     id: NodeId,
     attr: Attr,
@@ -103,21 +103,21 @@ pub(super) fn required_attribute<'a>(
 
 /// # Errors
 /// An element inside, or an attribute outside `allowed`.
-pub(super) fn text_with(document: &Document, id: NodeId, allowed: AttrSet) -> Result<&str, Rejection> {
+pub(crate) fn text_with(document: &Document, id: NodeId, allowed: AttrSet) -> Result<&str, Rejection> {
     attributes(document, id, allowed)?;
     document.text_only(id).ok_or_else(|| refused(document, id, "it holds elements where only text belongs"))
 }
 
 /// # Errors
 /// Any content, or an attribute outside `allowed`.
-pub(super) fn empty_with(document: &Document, id: NodeId, allowed: AttrSet) -> Result<(), Rejection> {
+pub(crate) fn empty_with(document: &Document, id: NodeId, allowed: AttrSet) -> Result<(), Rejection> {
     attributes(document, id, allowed)?;
     Content::of(document, id)?.end()
 }
 
 /// # Errors
 /// More than `most` or fewer than `least`.
-pub(super) fn count(
+pub(crate) fn count(
     document: &Document,
     id: NodeId,
     what: Tag,

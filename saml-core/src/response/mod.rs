@@ -4,11 +4,11 @@ mod accepted;
 mod claimed;
 mod encryption;
 mod encryption_shape;
-mod grammar;
+pub(crate) mod grammar;
 mod policy;
-mod shape;
-mod signature;
-mod signature_shape;
+pub(crate) mod shape;
+pub(crate) mod signature;
+pub(crate) mod signature_shape;
 mod unverified;
 mod verified;
 

@@ -61,8 +61,9 @@ pub(super) struct AttributeShape {
     pub(super) values: Vec<Option<NodeId>>,
 }
 
-const ISSUER: AttrSet = AttrSet::EMPTY.with(Attr::Format).with(Attr::NameQualifier).with(Attr::SpNameQualifier);
-const NAME_ID: AttrSet = ISSUER.with(Attr::SpProvidedId);
+pub(crate) const ISSUER: AttrSet =
+    AttrSet::EMPTY.with(Attr::Format).with(Attr::NameQualifier).with(Attr::SpNameQualifier);
+pub(crate) const NAME_ID: AttrSet = ISSUER.with(Attr::SpProvidedId);
 
 /// The shape of a whole message.
 ///
@@ -101,8 +102,8 @@ pub(super) fn response(document: &Document) -> Result<ResponseShape, Rejection> 
     Ok(ResponseShape { node, id, issuer, signature, content: held })
 }
 
-/// ID, Version and IssueInstant, which Response and Assertion share; gives the ID.
-fn message_id(document: &Document, node: NodeId) -> Result<String, Rejection> {
+/// ID, Version and IssueInstant, which all messages and Assertions share; gives the ID.
+pub(crate) fn message_id(document: &Document, node: NodeId) -> Result<String, Rejection> {
     if required_attribute(document, node, Attr::Version, "Version")? != "2.0" {
         return Err(refused(document, node, "its Version is not 2.0"));
     }
@@ -341,7 +342,7 @@ fn attribute_value(document: &Document, node: NodeId) -> Result<Option<NodeId>, 
 ///
 /// # Errors
 /// [`Rejection::IdInvalid`], [`Rejection::IdDuplicate`].
-pub(super) fn check_ids(documents: &[&Document]) -> Result<(), Rejection> {
+pub(crate) fn check_ids(documents: &[&Document]) -> Result<(), Rejection> {
     let mut ids: Vec<String> = Vec::with_capacity(8);
     let nodes = documents.iter().flat_map(|document| {
         std::iter::once(Document::ROOT).chain(document.descendants(Document::ROOT)).map(move |node| (document, node))

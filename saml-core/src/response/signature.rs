@@ -12,17 +12,17 @@ use crate::xml::canonical::{CanonicalBytes, canonicalize, is_canonical_form};
 use crate::xml::{Comments, Document, Limits, NodeId, Tag, XmlText, parse};
 
 /// An element whose digest was verified, parsed anew from the very bytes that were digested.
-pub(super) struct SignedElement {
-    pub(super) document: Document,
-    pub(super) signed_with: Fingerprint,
+pub(crate) struct SignedElement {
+    pub(crate) document: Document,
+    pub(crate) signed_with: Fingerprint,
 }
 
 /// The element that a Signature stands in.
-pub(super) struct Parent<'a> {
-    pub(super) node: NodeId,
-    pub(super) id: &'a str,
-    /// `Response` or `Assertion`.
-    pub(super) name: &'static str,
+pub(crate) struct Parent<'a> {
+    pub(crate) node: NodeId,
+    pub(crate) id: &'a str,
+    /// As it is called in refusals: `Response`, `Assertion`, ...
+    pub(crate) name: &'static str,
 }
 
 /// Verifies `signature` over its parent (XML Signature 1.1 §3.2), with pinned keys only.
@@ -33,7 +33,7 @@ pub(super) struct Parent<'a> {
 /// # Errors
 /// The reference names something else, no pinned key made the signature, the digest differs, or the
 /// verified bytes say otherwise than what was read before.
-pub(super) fn verify(
+pub(crate) fn verify(
     document: &Document,
     parent: &Parent<'_>,
     signature: &SignatureShape,

@@ -8,7 +8,7 @@ use crate::xml::canonical::Method;
 use crate::xml::{Attr, AttrSet, Document, Namespace, NodeId, Tag};
 
 #[derive(Debug)]
-pub(super) struct SignatureShape {
+pub(crate) struct SignatureShape {
     pub(super) node: NodeId,
     pub(super) signed_info: NodeId,
     pub(super) info: SignedInfo,
@@ -19,7 +19,7 @@ pub(super) struct SignatureShape {
 /// What a SignedInfo says. It is read twice, before the verification and from the verified bytes, and
 /// must say the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct SignedInfo {
+pub(crate) struct SignedInfo {
     pub(super) canonicalization: Method,
     pub(super) signature_method: (KeyFamily, HashAlgorithm),
     pub(super) reference_uri: String,
@@ -32,7 +32,7 @@ pub(super) struct SignedInfo {
 const WITH_ID: AttrSet = AttrSet::EMPTY.with(Attr::Id);
 const ALGORITHM: AttrSet = AttrSet::EMPTY.with(Attr::Algorithm);
 
-pub(super) fn signature(document: &Document, node: NodeId) -> Result<SignatureShape, Rejection> {
+pub(crate) fn signature(document: &Document, node: NodeId) -> Result<SignatureShape, Rejection> {
     attributes(document, node, WITH_ID)?;
     let mut content = Content::of(document, node)?;
     let signed_info = content.required(Tag::SignedInfo)?;
@@ -78,7 +78,7 @@ fn algorithm(document: &Document, node: NodeId) -> Result<&str, Rejection> {
 }
 
 /// RFC 6931 §2.3.2 to §2.3.6. The key, not the message, decides which family is tried.
-fn signature_method(uri: &str) -> Result<(KeyFamily, HashAlgorithm), Rejection> {
+pub(crate) fn signature_method(uri: &str) -> Result<(KeyFamily, HashAlgorithm), Rejection> {
     match uri {
         "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256" => Ok((KeyFamily::Rsa, HashAlgorithm::Sha256)),
         "http://www.w3.org/2001/04/xmldsig-more#rsa-sha384" => Ok((KeyFamily::Rsa, HashAlgorithm::Sha384)),

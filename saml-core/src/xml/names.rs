@@ -75,6 +75,7 @@ tags! {
     Samlp {
         Response = "Response", Status = "Status", StatusCode = "StatusCode",
         StatusMessage = "StatusMessage", StatusDetail = "StatusDetail",
+        LogoutRequest = "LogoutRequest", LogoutResponse = "LogoutResponse", SessionIndex = "SessionIndex",
     }
     Saml {
         Assertion = "Assertion", EncryptedAssertion = "EncryptedAssertion", Issuer = "Issuer",
@@ -85,7 +86,7 @@ tags! {
         SubjectLocality = "SubjectLocality", AuthnContext = "AuthnContext",
         AuthnContextClassRef = "AuthnContextClassRef", AuthnContextDeclRef = "AuthnContextDeclRef",
         AuthenticatingAuthority = "AuthenticatingAuthority", AttributeStatement = "AttributeStatement",
-        Attribute = "Attribute", AttributeValue = "AttributeValue",
+        Attribute = "Attribute", AttributeValue = "AttributeValue", EncryptedId = "EncryptedID",
     }
     Ds {
         Signature = "Signature", SignedInfo = "SignedInfo", CanonicalizationMethod = "CanonicalizationMethod",
@@ -148,7 +149,7 @@ attributes! {
     FriendlyName = "FriendlyName", Format = "Format", NameQualifier = "NameQualifier",
     SpNameQualifier = "SPNameQualifier", SpProvidedId = "SPProvidedID", Algorithm = "Algorithm", Uri = "URI",
     Type = "Type", PrefixList = "PrefixList", EntityId = "entityID", Use = "use", Binding = "Binding",
-    Location = "Location", ValidUntil = "validUntil",
+    Location = "Location", ValidUntil = "validUntil", Reason = "Reason",
 }
 
 /// A set of [`Attr`]: what an element may hold.

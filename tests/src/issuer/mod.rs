@@ -5,6 +5,7 @@
 
 mod encrypt;
 mod key;
+pub mod logout;
 mod sign;
 pub mod wrapping;
 pub mod xml;

@@ -5,6 +5,7 @@ mod accepts;
 mod bits;
 mod encryption;
 mod encryption_wrapping;
+mod logout;
 mod metadata;
 mod name_id;
 mod parties;
