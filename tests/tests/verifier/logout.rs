@@ -255,6 +255,54 @@ fn the_idp_is_the_one_whose_key_signed_and_whose_issuer_stands_there() {
     assert_eq!(outcome("D", ours), [Err("logout_issuer_mismatch"), Err("logout_issuer_mismatch")]);
 }
 
+#[test]
+fn what_honest_idps_do_beside_is_taken() {
+    let lines = |text: &str| -> String {
+        text.as_bytes().chunks(76).map(|line| format!("{}\r\n", String::from_utf8_lossy(line))).collect()
+    };
+    let xml = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{}\n", request().signed(key()));
+    let message = lines(&STANDARD.encode(xml));
+    let body = form_urlencoded::Serializer::new(String::new()).append_pair("SAMLRequest", &message).finish();
+    accepted(by_form(&body));
+
+    let xml = |from: &str, to: &str| {
+        let xml = response().unsigned();
+        assert!(xml.contains(from), "{xml}");
+        by_query(&Query::signed("SAMLResponse", xml.replacen(from, to, 1).as_bytes(), None, key()).text())
+    };
+    let end = "</samlp:Status>";
+    accepted(xml(end, "<samlp:StatusMessage xml:lang=\"en\">done</samlp:StatusMessage></samlp:Status>"));
+    let detail = "<samlp:StatusDetail><x></x></samlp:StatusDetail></samlp:Status>";
+    refused(xml(end, detail), "shape_forbidden");
+    let failed = response().unsigned().replace("status:Success", "status:Responder").replace(end, detail);
+    accepted(by_query(&Query::signed("SAMLResponse", failed.as_bytes(), None, key()).text()));
+
+    let mut spec = request();
+    if let LogoutBody::Request { session_indexes, .. } = &mut spec.body {
+        *session_indexes = vec!["_1".to_owned(); 64];
+    }
+    by_both(&spec).into_iter().for_each(accepted);
+}
+
+#[test]
+fn a_relay_state_has_at_most_a_kilobyte_of_text() {
+    let by_redirect = |relay_state: &str| by_query(&request().query(Some(relay_state), key()).text());
+    let by_form = |escaped: &str| {
+        by_form(&format!("{}&RelayState={escaped}", form_body("SAMLRequest", &request().signed(key()))))
+    };
+    for outcome in [by_redirect(&"r".repeat(1024)), by_form(&"r".repeat(1024)), by_redirect(""), by_form("")] {
+        accepted(outcome);
+    }
+    for outcome in [by_redirect(&"r".repeat(1025)), by_form(&"r".repeat(1025)), by_form("%ff")] {
+        refused(outcome, "logout_parameters_invalid");
+    }
+    let mut query = request().query(Some("r"), key());
+    query.parameters[1].1 = "%ff".to_owned();
+    refused(by_query(&query.text()), "logout_parameters_invalid");
+    query.parameters[1].1 = "%f".to_owned();
+    refused(by_query(&query.text()), "form_malformed");
+}
+
 // ---- What does not
 
 #[test]
@@ -519,6 +567,7 @@ fn refuses_everything_outside_the_grammar() {
     by_redirect(request, "Version=\"2.0\"", "Version=\"1.1\"", "shape_forbidden");
     by_redirect(request, "Version=\"2.0\"", "", "shape_forbidden");
     by_redirect(request, " IssueInstant=\"", " IssueInstant=\"x", "time_invalid");
+    by_redirect(request, " ID=", " NotOnOrAfter=\"tomorrow\" ID=", "time_invalid");
     by_redirect(request, "<saml:Issuer", "<saml:Issuer x=\"\"", "xml_attribute_forbidden");
 
     by_redirect(response, "samlp:Status>", "samlp:Other>", "xml_malformed");

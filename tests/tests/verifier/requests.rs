@@ -119,6 +119,12 @@ fn a_key_file_holds_one_key_and_its_certificate() {
     let public = pem.replace("PRIVATE KEY", "PUBLIC KEY");
     let label = "PUBLIC KEY".to_owned();
     assert_eq!(refusal(&format!("{public}{certificate}")), KeyFileError::OtherBlock { label });
+    let unreadable = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    assert!(matches!(refusal(&format!("{pem}{unreadable}")), KeyFileError::Certificate(_)));
+    assert_eq!(
+        refusal(&format!("{pem}{}", &certificate[..certificate.len() - 30])),
+        KeyFileError::CertificateCount { found: 0 }
+    );
     let damaged = pem.replacen("MII", "MIJ", 1);
     assert_eq!(refusal(&format!("{damaged}{certificate}")), KeyFileError::KeyUnusable);
 }
