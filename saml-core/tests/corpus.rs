@@ -116,6 +116,21 @@ fn accepts_the_adfs_response() {
     assert_eq!(login.identity().groups.len(), 1);
 }
 
+/// The policy asks for AES-GCM, and says so before it asks for a key or a signature.
+#[test]
+fn refuses_the_encrypted_ones_because_they_use_cbc() {
+    for name in
+        ["ResponseEncryptedAssertionBothSigned", "ResponseEncryptedSignedAssertion", "SignedResponseEncryptedAssertion"]
+    {
+        let Some(encoded) = corpus(&format!("crewjam-saml/testdata/TestSPCanHandleOkta{name}_response")) else {
+            return;
+        };
+        let xml = STANDARD.decode(encoded.trim_ascii()).unwrap_or(encoded);
+        let code = UnverifiedResponse::from_xml(xml).unwrap_err().code();
+        assert_eq!(code, "encryption_algorithm_forbidden", "{name}");
+    }
+}
+
 #[test]
 fn loads_both_real_jumpcloud_certificates() {
     let Some(new) = corpus("../jumpcloud/jumpcloud-idp-cert-2025.pem") else { return };
