@@ -343,7 +343,7 @@ fn plain_saml(rejection: &Rejection) -> Plain {
         | Rejection::IdDuplicate
         | Rejection::EncryptionUnsupported
         | Rejection::EncryptionAlgorithmForbidden { .. }
-        | Rejection::EncryptedNotSigned
+        | Rejection::EncryptedResponseNotSigned
         | Rejection::DecryptionFailed { .. }
         | Rejection::InResponseToConflict
         | Rejection::InResponseToUnexpected

@@ -137,7 +137,7 @@ rejections! {
     EncryptionAlgorithmForbidden { seen: String } = "encryption_algorithm_forbidden",
         "the assertion is encrypted with {seen:?}; AES-GCM is accepted, its key by rsa-oaep-mgf1p with SHA-1 or by rsa-oaep with SHA-256 and MGF1 of SHA-256",
         "at the IdP choose AES256-GCM (or AES128-GCM) as encryption algorithm and RSA-OAEP as key transport; where it knows only CBC or RSA 1.5, switch encryption of assertions off";
-    EncryptedNotSigned = "encrypted_response_not_signed",
+    EncryptedResponseNotSigned = "encrypted_response_not_signed",
         "the assertion is encrypted and the Response around it is not signed: anybody can encrypt for us",
         "sign the Response at the IdP; with encrypted assertions that is needed whatever `sign` says";
     DecryptionFailed { problem: String } = "decryption_failed",

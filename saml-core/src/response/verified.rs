@@ -81,7 +81,7 @@ impl UnverifiedResponse {
             return Err(Rejection::EncryptionUnsupported);
         }
         let verified = self.verify_response(idp.certificates())?;
-        let (response, shape) = verified.ok_or(Rejection::EncryptedNotSigned)?;
+        let (response, shape) = verified.ok_or(Rejection::EncryptedResponseNotSigned)?;
         let ResponseContent::Encrypted(encrypted) = &shape.content else {
             return Err(Rejection::CanonicalFormUnstable { element: RESPONSE });
         };

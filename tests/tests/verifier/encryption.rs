@@ -1,6 +1,8 @@
 //! Encrypted assertions: what is decrypted, by which key, and what of a plaintext is refused. Every
 //! ciphertext here is signed by the IdP, so that nothing but decryption itself can refuse it.
 
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use harness::issuer::{
@@ -260,6 +262,28 @@ fn a_content_key_of_another_cipher_or_another_message_has_the_one_code() {
     refused_when_written(
         KeyPlace::InKeyInfo,
         move |text| with_cipher_value(&text, 0, |bytes| bytes.clone_from(&key_of_other)),
+        "decryption_failed",
+    );
+}
+
+/// Where the key transport fails, the data is decrypted with a key made from the ciphertext, so that the
+/// failure takes its time. Who knows how it is made can encrypt with it, and gets nothing for it.
+#[test]
+fn what_opens_with_the_key_of_a_failed_transport_is_not_used() {
+    let plaintext = good().sign(Signed::Both).issue(key()).assertion.unwrap();
+    let wrapped = vec![7; 256];
+    let content_key = digest(&SHA256, &wrapped);
+    let mut sealed = plaintext.into_bytes();
+    LessSafeKey::new(UnboundKey::new(&AES_256_GCM, content_key.as_ref()).unwrap())
+        .seal_in_place_append_tag(Nonce::assume_unique_for_key([0; 12]), Aad::empty(), &mut sealed)
+        .unwrap();
+    let data = [[0; 12].as_slice(), &sealed].concat();
+    refused_when_written(
+        KeyPlace::InKeyInfo,
+        move |text| {
+            let text = with_cipher_value(&text, 0, |bytes| bytes.clone_from(&wrapped));
+            with_cipher_value(&text, 1, |bytes| bytes.clone_from(&data))
+        },
         "decryption_failed",
     );
 }

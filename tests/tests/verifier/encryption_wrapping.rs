@@ -244,6 +244,15 @@ fn the_key_info_of_an_encrypted_key_is_not_read() {
 }
 
 #[test]
+fn a_signature_names_no_key_elsewhere_either() {
+    let victim = victim();
+    let reference = "<ds:RetrievalMethod URI=\"https://evil.example/\"></ds:RetrievalMethod>";
+    for place in ["<ds:X509Data>", "</ds:X509Data>", "</ds:KeyInfo>"] {
+        refused_always(&victim.xml.replacen(place, &format!("{reference}{place}"), 1), "shape_forbidden");
+    }
+}
+
+#[test]
 fn no_change_of_a_byte_after_signing_changes_who_somebody_is() {
     let victim = victim();
     let own = victim.encrypted_assertion.as_deref().unwrap();
