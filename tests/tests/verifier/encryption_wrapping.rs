@@ -174,6 +174,18 @@ fn references_name_what_stands_beside_them_and_are_never_followed() {
         };
         refused_shape(KeyPlace::Referenced, change, "shape_forbidden");
     }
+    // A key without an Id is named by nothing, not even by a reference without `#`.
+    for uri in ["URI=\"https://evil.example/\"", "URI=\"\"", "URI=\"#\""] {
+        let nameless = move |text: String| {
+            let key = element(&text, "xenc:EncryptedKey").to_owned();
+            let (before, after) = key.split_once(" Id=\"").unwrap();
+            let without_id = format!("{before}{}", after.split_once('"').unwrap().1);
+            let (before, after) = text.split_once("URI=\"").unwrap();
+            let text = format!("{before}{uri}{}", after.split_once('"').unwrap().1);
+            text.replacen(&key, &without_id, 1)
+        };
+        refused_shape(KeyPlace::Referenced, nameless, "shape_forbidden");
+    }
     // A reference to the key where the key stands inside already.
     let reference = "<ds:RetrievalMethod URI=\"#_k\"></ds:RetrievalMethod>";
     for place in ["<xenc:EncryptedKey", "</ds:KeyInfo>"] {
