@@ -7,9 +7,9 @@ use harness::issuer::logout::{LogoutBody, LogoutSpec, PARTIAL_LOGOUT, Query, def
 use harness::issuer::xml::{Element, Namespace};
 use harness::issuer::{RESPONDER, SUCCESS, SigningKey as IssuerKey, test_keys, verifies_enveloped};
 use saml_core::{
-    Certificate, ClaimNames, EntityId, IdpId, IdpSloUrl, LogoutMessage, LogoutOutcome, LogoutRequest, LogoutResponse,
-    NameId, Rejection, RequestId, Sign, Signer, SloUrl, Timestamp, TrustedIdp, UnverifiedResponse, VerifiedLogout,
-    VerifiedLogoutRequest, VerifiedLogoutResponse,
+    Certificate, ClaimNames, DecryptionKeys, EntityId, IdpId, IdpSloUrl, LogoutMessage, LogoutOutcome, LogoutRequest,
+    LogoutResponse, NameId, Rejection, RequestId, Sign, Signer, SloUrl, Timestamp, TrustedIdp, UnverifiedResponse,
+    VerifiedLogout, VerifiedLogoutRequest, VerifiedLogoutResponse,
 };
 use time::Duration;
 
@@ -422,7 +422,7 @@ fn the_signature_is_over_the_octets_that_came() {
     // Nor is another value, or none.
     for at in 0..2 {
         let mut changed = query.clone();
-        changed.parameters[at].1.insert_str(0, "A");
+        changed.parameters[at].1.insert(0, 'A');
         refused(by_query(&changed.text()), "logout_signature_invalid");
     }
     let mut without = query.clone();
@@ -634,7 +634,7 @@ fn no_message_passes_for_another() {
     let verdict = UnverifiedResponse::from_xml(forged.into_bytes()).unwrap();
     assert!(
         verdict
-            .verify(&idp(&[key()], Sign::AssertionAndResponse))
+            .verify(&idp(&[key()], Sign::AssertionAndResponse), &DecryptionKeys::none())
             .is_err_and(|refusal| refusal.code() == "digest_mismatch")
     );
 }
