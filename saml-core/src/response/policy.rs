@@ -62,6 +62,99 @@ pub(super) struct Validity {
     pub(super) replay_until: Timestamp,
 }
 
+/// What a check may look at.
+pub(super) struct Context<'a> {
+    verified: &'a Verified<'a>,
+    expected: &'a Expected<'a>,
+    sp: &'a ServiceProvider,
+    clock: Clock,
+}
+
+impl<'a> Context<'a> {
+    pub(super) fn new(
+        verified: &'a Verified<'a>,
+        expected: &'a Expected<'a>,
+        sp: &'a ServiceProvider,
+        now: Timestamp,
+    ) -> Self {
+        let clock = Clock { now, skew_seconds: i64::from(sp.skew_seconds).min(MAX_SKEW_SECONDS) };
+        Self { verified, expected, sp, clock }
+    }
+}
+
+/// The conditions, in the order in which they are asked. [`check`] stops at the first that does not
+/// hold; an explanation asks them all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Condition {
+    Issuers,
+    Destination,
+    IssueInstant,
+    Conditions,
+    Audience,
+    ResponseAnswers,
+    /// One and the same SubjectConfirmation meets every [`BearerCondition`].
+    Bearer,
+    AuthenticatedAnew,
+    Sessions,
+}
+
+impl Condition {
+    pub(super) const ALL: [Self; 9] = [
+        Self::Issuers,
+        Self::Destination,
+        Self::IssueInstant,
+        Self::Conditions,
+        Self::Audience,
+        Self::ResponseAnswers,
+        Self::Bearer,
+        Self::AuthenticatedAnew,
+        Self::Sessions,
+    ];
+
+    /// # Errors
+    /// It does not hold.
+    pub(super) fn ask(self, context: &Context<'_>) -> Result<(), Rejection> {
+        let Context { verified, expected, sp, clock } = context;
+        match self {
+            Self::Issuers => issuers(verified, verified.idp.entity_id()),
+            Self::Destination => destination(verified, sp),
+            Self::IssueInstant => issue_instant(verified, *clock),
+            Self::Conditions => conditions(verified, *clock),
+            Self::Audience => audience(verified, &sp.entity_id),
+            Self::ResponseAnswers => response_answers(verified, expected),
+            Self::Bearer => bearer(context),
+            Self::AuthenticatedAnew => authenticated_anew(verified, expected, *clock),
+            Self::Sessions => sessions(verified, clock.now).map(drop),
+        }
+    }
+}
+
+/// What one bearer SubjectConfirmation must say, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BearerCondition {
+    Recipient,
+    Answers,
+    NotBefore,
+    NotOnOrAfter,
+}
+
+impl BearerCondition {
+    pub(super) const ALL: [Self; 4] = [Self::Recipient, Self::Answers, Self::NotBefore, Self::NotOnOrAfter];
+
+    /// # Errors
+    /// It does not hold for `confirmation`.
+    pub(super) fn ask(self, context: &Context<'_>, confirmation: &Confirmation) -> Result<(), Rejection> {
+        let Context { verified, expected, sp, clock } = context;
+        let data = confirmation.data;
+        match self {
+            Self::Recipient => bearer_recipient(verified, data, sp),
+            Self::Answers => bearer_answers(verified, data, expected),
+            Self::NotBefore => bearer_not_before(verified, data, *clock),
+            Self::NotOnOrAfter => bearer_not_on_or_after(verified, data, *clock),
+        }
+    }
+}
+
 /// # Errors
 /// The first condition that does not hold.
 pub(super) fn check(
@@ -70,18 +163,14 @@ pub(super) fn check(
     sp: &ServiceProvider,
     now: Timestamp,
 ) -> Result<Validity, Rejection> {
-    let clock = Clock { now, skew_seconds: i64::from(sp.skew_seconds).min(MAX_SKEW_SECONDS) };
-    issuers(verified, verified.idp.entity_id())?;
-    destination(verified, sp)?;
-    let issued = issue_instant(verified, clock)?;
-    conditions(verified, clock)?;
-    audience(verified, &sp.entity_id)?;
-    response_answers(verified, expected)?;
-    bearer(verified, expected, sp, clock, issued)?;
-    authenticated_anew(verified, expected, clock)?;
-    let session_not_on_or_after = sessions(verified, now)?;
-    let replay_until = issued.plus_seconds(MAX_BEARER_SECONDS + MAX_SKEW_SECONDS + 1);
-    Ok(Validity { session_not_on_or_after, replay_until })
+    let context = Context::new(verified, expected, sp, now);
+    for condition in Condition::ALL {
+        condition.ask(&context)?;
+    }
+    Ok(Validity {
+        session_not_on_or_after: sessions(verified, now)?,
+        replay_until: issued(verified)?.plus_seconds(MAX_BEARER_SECONDS + MAX_SKEW_SECONDS + 1),
+    })
 }
 
 fn issuers(verified: &Verified<'_>, wanted: &EntityId) -> Result<(), Rejection> {
@@ -112,13 +201,14 @@ fn destination(verified: &Verified<'_>, sp: &ServiceProvider) -> Result<(), Reje
     }
 }
 
-fn issue_instant(verified: &Verified<'_>, clock: Clock) -> Result<Timestamp, Rejection> {
+fn issue_instant(verified: &Verified<'_>, clock: Clock) -> Result<(), Rejection> {
     let response = parse("IssueInstant of the Response", &verified.response.issue_instant)?;
     clock.not_before("IssueInstant of the Response", response)?;
-    let assertion =
-        required_time(verified, verified.assertion.node, Attr::IssueInstant, "IssueInstant of the Assertion")?;
-    clock.not_before("IssueInstant of the Assertion", assertion)?;
-    Ok(assertion)
+    clock.not_before("IssueInstant of the Assertion", issued(verified)?)
+}
+
+fn issued(verified: &Verified<'_>) -> Result<Timestamp, Rejection> {
+    required_time(verified, verified.assertion.node, Attr::IssueInstant, "IssueInstant of the Assertion")
 }
 
 fn conditions(verified: &Verified<'_>, clock: Clock) -> Result<(), Rejection> {
@@ -166,19 +256,10 @@ fn response_answers(verified: &Verified<'_>, expected: &Expected<'_>) -> Result<
 }
 
 /// One and the same bearer confirmation must meet everything. The reason given is that of the first.
-fn bearer(
-    verified: &Verified<'_>,
-    expected: &Expected<'_>,
-    sp: &ServiceProvider,
-    clock: Clock,
-    issued: Timestamp,
-) -> Result<(), Rejection> {
+fn bearer(context: &Context<'_>) -> Result<(), Rejection> {
     let mut first = None;
-    for confirmation in &verified.assertion.confirmations {
-        if verified.document.attribute(confirmation.node, Attr::Method) != Some(BEARER) {
-            continue;
-        }
-        match bearer_holds(verified, confirmation, expected, sp, clock, issued) {
+    for confirmation in bearers(context.verified) {
+        match BearerCondition::ALL.into_iter().try_for_each(|condition| condition.ask(context, confirmation)) {
             Ok(()) => return Ok(()),
             Err(rejection) => first = first.or(Some(rejection)),
         }
@@ -186,30 +267,32 @@ fn bearer(
     Err(first.unwrap_or(Rejection::BearerMissing))
 }
 
-fn bearer_holds(
-    verified: &Verified<'_>,
-    confirmation: &Confirmation,
-    expected: &Expected<'_>,
-    sp: &ServiceProvider,
-    clock: Clock,
-    issued: Timestamp,
-) -> Result<(), Rejection> {
-    let data = confirmation.data;
+/// The confirmations of the method bearer; others are ignored.
+pub(super) fn bearers<'a>(verified: &'a Verified<'_>) -> impl Iterator<Item = &'a Confirmation> {
+    let method = |confirmation: &&Confirmation| verified.document.attribute(confirmation.node, Attr::Method);
+    verified.assertion.confirmations.iter().filter(move |confirmation| method(confirmation) == Some(BEARER))
+}
+
+fn bearer_recipient(verified: &Verified<'_>, data: NodeId, sp: &ServiceProvider) -> Result<(), Rejection> {
     let recipient = verified.document.attribute(data, Attr::Recipient);
     let recipient = recipient.ok_or(Rejection::BearerIncomplete { missing: "Recipient" })?;
-    if recipient != sp.acs_url.as_str() {
-        return Err(Rejection::RecipientMismatch {
-            seen: shortened(recipient),
-            wanted: sp.acs_url.as_str().to_owned(),
-        });
+    if recipient == sp.acs_url.as_str() {
+        return Ok(());
     }
-    bearer_answers(verified, data, expected)?;
-    if let Some(start) = time(verified, data, Attr::NotBefore, "NotBefore of the bearer")? {
-        clock.not_before("NotBefore of the bearer", start)?;
+    Err(Rejection::RecipientMismatch { seen: shortened(recipient), wanted: sp.acs_url.as_str().to_owned() })
+}
+
+fn bearer_not_before(verified: &Verified<'_>, data: NodeId, clock: Clock) -> Result<(), Rejection> {
+    match time(verified, data, Attr::NotBefore, "NotBefore of the bearer")? {
+        Some(start) => clock.not_before("NotBefore of the bearer", start),
+        None => Ok(()),
     }
+}
+
+fn bearer_not_on_or_after(verified: &Verified<'_>, data: NodeId, clock: Clock) -> Result<(), Rejection> {
     let end = time(verified, data, Attr::NotOnOrAfter, "NotOnOrAfter of the bearer")?;
     let end = end.ok_or(Rejection::BearerIncomplete { missing: "NotOnOrAfter" })?;
-    let latest = issued.plus_seconds(MAX_BEARER_SECONDS);
+    let latest = issued(verified)?.plus_seconds(MAX_BEARER_SECONDS);
     if latest < end {
         return clock.before("ten minutes after IssueInstant of the Assertion", latest);
     }
