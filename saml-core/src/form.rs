@@ -53,6 +53,11 @@ impl AcsForm {
         Ok(Self { saml_response })
     }
 
+    /// As if a form had held it.
+    pub(crate) fn of_saml_response(value: &[u8]) -> Self {
+        Self { saml_response: value.to_vec() }
+    }
+
     pub(crate) fn saml_response(&self) -> &[u8] {
         &self.saml_response
     }

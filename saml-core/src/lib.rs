@@ -54,3 +54,8 @@ pub use trust::{
     Certificate, CertificateError, DecryptionKey, DecryptionKeys, Fingerprint, FingerprintError, KeyPemError,
     ServiceProvider, Sign, TrustError, TrustedIdp,
 };
+
+/// The verification, walked aloud, for `samlgate explain`.
+pub mod explain {
+    pub use crate::response::explain::{CHECKS, Captured, Explanation, Fact, Facts, Outcome, Step, explain};
+}

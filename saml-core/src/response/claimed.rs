@@ -1,7 +1,7 @@
 //! The claims of a verified Assertion, each from its configured source and no other.
 
 use super::verified::Verified;
-use crate::claims::{ClaimSource, Identity};
+use crate::claims::{ClaimNames, ClaimSource, Identity};
 use crate::name_id::NameId;
 use crate::rejection::{Rejection, shortened};
 use crate::xml::Attr;
@@ -14,37 +14,135 @@ const MAX_CHARACTERS: usize = 256;
 /// A claim that must arrive is missing or empty, one that is single has two values, or one holds
 /// characters that could deceive who reads it.
 pub(super) fn identity(verified: &Verified<'_>) -> Result<Identity, Rejection> {
-    let names = verified.idp.claims();
-    let attributes = merged_attributes(verified);
-    let name_id = name_id(verified)?;
-    let unique_id = unique_id(&attributes, &names.unique_id, name_id.as_ref())?;
-    if verified.idp.is_reserved(&unique_id) {
-        return Err(Rejection::UniqueIdInvalid { problem: "begins as those of another identity provider do" });
-    }
-    let email = sourced(&attributes, &names.email, name_id.as_ref())?
-        .ok_or_else(|| Rejection::EmailMissing { wanted: names.email.to_string(), arrived: arrived(&attributes) })?;
-    let domain = email_domain(&email)?;
-    if !verified.idp.speaks_for(domain) {
-        return Err(Rejection::EmailNotOfThisIdp { domain: shortened(domain) });
-    }
-    let username = match &names.username {
-        Some(name) => plain(&attributes, name)?,
-        None => None,
-    };
-    let groups = values(&attributes, &names.groups).to_vec();
-    for group in &groups {
-        refuse_controls(&names.groups, group)?;
-    }
+    let claims = Claims::of(verified);
+    let name_id = claims.name_id()?;
     Ok(Identity {
-        unique_id,
-        email,
-        username,
-        first_name: plain(&attributes, &names.first_name)?,
-        last_name: plain(&attributes, &names.last_name)?,
-        groups,
+        unique_id: claims.unique_id(name_id.as_ref())?,
+        email: claims.email(name_id.as_ref())?,
+        username: claims.username()?,
+        groups: claims.groups()?,
+        first_name: claims.first_name()?,
+        last_name: claims.last_name()?,
         name_id,
-        attributes,
+        attributes: claims.attributes,
     })
+}
+
+/// The claims of one Assertion, each of which can be asked for by itself.
+pub(super) struct Claims<'a> {
+    verified: &'a Verified<'a>,
+    names: &'a ClaimNames,
+    attributes: Vec<(String, Vec<String>)>,
+}
+
+impl<'a> Claims<'a> {
+    pub(super) fn of(verified: &'a Verified<'a>) -> Self {
+        Self { verified, names: verified.idp.claims(), attributes: merged_attributes(verified) }
+    }
+
+    pub(super) fn name_id(&self) -> Result<Option<NameId>, Rejection> {
+        let Some(node) = self.verified.assertion.name_id else { return Ok(None) };
+        let value = self.verified.document.text_only(node).unwrap_or_default();
+        if value.is_empty() {
+            return Ok(None);
+        }
+        check_identifier(value).map_err(|problem| Rejection::NameIdInvalid { problem })?;
+        let attribute = |attr| self.verified.document.attribute(node, attr).map(str::to_owned);
+        Ok(Some(NameId {
+            value: value.to_owned(),
+            format: attribute(Attr::Format),
+            name_qualifier: attribute(Attr::NameQualifier),
+            sp_name_qualifier: attribute(Attr::SpNameQualifier),
+            sp_provided_id: attribute(Attr::SpProvidedId),
+        }))
+    }
+
+    pub(super) fn unique_id(&self, name_id: Option<&NameId>) -> Result<String, Rejection> {
+        let source = &self.names.unique_id;
+        let transient = name_id.is_some_and(|name_id| name_id.format.as_deref() == Some(TRANSIENT));
+        if *source == ClaimSource::NameId && transient {
+            return Err(Rejection::UniqueIdInvalid {
+                problem: "would come from a NameID of the format transient, another at each login",
+            });
+        }
+        let found = self
+            .sourced(source, name_id)?
+            .ok_or_else(|| Rejection::UniqueIdMissing { wanted: source.to_string(), arrived: self.arrived() })?;
+        check_identifier(&found).map_err(|problem| Rejection::UniqueIdInvalid { problem })?;
+        if self.verified.idp.is_reserved(&found) {
+            return Err(Rejection::UniqueIdInvalid { problem: "begins as those of another identity provider do" });
+        }
+        Ok(found)
+    }
+
+    pub(super) fn email(&self, name_id: Option<&NameId>) -> Result<String, Rejection> {
+        let source = &self.names.email;
+        let email = self
+            .sourced(source, name_id)?
+            .ok_or_else(|| Rejection::EmailMissing { wanted: source.to_string(), arrived: self.arrived() })?;
+        let domain = email_domain(&email)?;
+        if !self.verified.idp.speaks_for(domain) {
+            return Err(Rejection::EmailNotOfThisIdp { domain: shortened(domain) });
+        }
+        Ok(email)
+    }
+
+    pub(super) fn username(&self) -> Result<Option<String>, Rejection> {
+        match &self.names.username {
+            Some(name) => self.plain(name),
+            None => Ok(None),
+        }
+    }
+
+    pub(super) fn groups(&self) -> Result<Vec<String>, Rejection> {
+        let groups = self.values(&self.names.groups);
+        for group in groups {
+            refuse_controls(&self.names.groups, group)?;
+        }
+        Ok(groups.to_vec())
+    }
+
+    pub(super) fn first_name(&self) -> Result<Option<String>, Rejection> {
+        self.plain(&self.names.first_name)
+    }
+
+    pub(super) fn last_name(&self) -> Result<Option<String>, Rejection> {
+        self.plain(&self.names.last_name)
+    }
+
+    fn sourced(&self, source: &ClaimSource, name_id: Option<&NameId>) -> Result<Option<String>, Rejection> {
+        match source {
+            ClaimSource::Attribute(name) => self.single(name),
+            ClaimSource::NameId => Ok(name_id.map(|name_id| name_id.value.clone())),
+        }
+    }
+
+    /// Names of the attributes that hold a value.
+    pub(super) fn arrived(&self) -> Vec<String> {
+        self.attributes.iter().map(|(name, _)| name.chars().take(128).collect()).take(64).collect()
+    }
+
+    pub(super) fn values(&self, name: &str) -> &[String] {
+        self.attributes.iter().find(|(other, _)| other == name).map_or(&[], |(_, values)| values.as_slice())
+    }
+
+    /// # Errors
+    /// Two different values.
+    fn single(&self, name: &str) -> Result<Option<String>, Rejection> {
+        match self.values(name) {
+            [] => Ok(None),
+            [first, rest @ ..] if rest.iter().all(|value| value == first) => Ok(Some(first.clone())),
+            _ => Err(Rejection::ClaimAmbiguous { name: name.to_owned() }),
+        }
+    }
+
+    fn plain(&self, name: &str) -> Result<Option<String>, Rejection> {
+        let value = self.single(name)?;
+        if let Some(value) = &value {
+            refuse_controls(name, value)?;
+        }
+        Ok(value)
+    }
 }
 
 /// JumpCloud sends constant attributes as repeated Attribute elements of one Name, so values are merged.
@@ -63,77 +161,6 @@ fn merged_attributes(verified: &Verified<'_>) -> Vec<(String, Vec<String>)> {
     }
     merged.retain(|(_, values)| !values.is_empty());
     merged
-}
-
-fn name_id(verified: &Verified<'_>) -> Result<Option<NameId>, Rejection> {
-    let Some(node) = verified.assertion.name_id else { return Ok(None) };
-    let value = verified.document.text_only(node).unwrap_or_default();
-    if value.is_empty() {
-        return Ok(None);
-    }
-    check_identifier(value).map_err(|problem| Rejection::NameIdInvalid { problem })?;
-    let attribute = |attr| verified.document.attribute(node, attr).map(str::to_owned);
-    Ok(Some(NameId {
-        value: value.to_owned(),
-        format: attribute(Attr::Format),
-        name_qualifier: attribute(Attr::NameQualifier),
-        sp_name_qualifier: attribute(Attr::SpNameQualifier),
-        sp_provided_id: attribute(Attr::SpProvidedId),
-    }))
-}
-
-fn unique_id(
-    attributes: &[(String, Vec<String>)],
-    source: &ClaimSource,
-    name_id: Option<&NameId>,
-) -> Result<String, Rejection> {
-    let transient = name_id.is_some_and(|name_id| name_id.format.as_deref() == Some(TRANSIENT));
-    if *source == ClaimSource::NameId && transient {
-        return Err(Rejection::UniqueIdInvalid {
-            problem: "would come from a NameID of the format transient, another at each login",
-        });
-    }
-    let found = sourced(attributes, source, name_id)?
-        .ok_or_else(|| Rejection::UniqueIdMissing { wanted: source.to_string(), arrived: arrived(attributes) })?;
-    check_identifier(&found).map_err(|problem| Rejection::UniqueIdInvalid { problem })?;
-    Ok(found)
-}
-
-fn sourced(
-    attributes: &[(String, Vec<String>)],
-    source: &ClaimSource,
-    name_id: Option<&NameId>,
-) -> Result<Option<String>, Rejection> {
-    match source {
-        ClaimSource::Attribute(name) => single(attributes, name),
-        ClaimSource::NameId => Ok(name_id.map(|name_id| name_id.value.clone())),
-    }
-}
-
-fn arrived(attributes: &[(String, Vec<String>)]) -> Vec<String> {
-    attributes.iter().map(|(name, _)| name.chars().take(128).collect()).take(64).collect()
-}
-
-fn values<'a>(attributes: &'a [(String, Vec<String>)], name: &str) -> &'a [String] {
-    attributes.iter().find(|(other, _)| other == name).map_or(&[], |(_, values)| values.as_slice())
-}
-
-/// # Errors
-/// Two different values.
-fn single(attributes: &[(String, Vec<String>)], name: &str) -> Result<Option<String>, Rejection> {
-    match values(attributes, name) {
-        [] => Ok(None),
-        [first, rest @ ..] if rest.iter().all(|value| value == first) => Ok(Some(first.clone())),
-        _ => Err(Rejection::ClaimAmbiguous { name: name.to_owned() }),
-    }
-}
-
-fn plain(attributes: &[(String, Vec<String>)], name: &str) -> Result<Option<String>, Rejection> {
-    let value = single(attributes, name)?;
-    if let Some(value) = &value {
-        refuse_controls(name, value)?;
-    }
-    Ok(value)
 }
 
 fn refuse_controls(name: &str, value: &str) -> Result<(), Rejection> {

@@ -4,6 +4,7 @@ mod accepted;
 mod claimed;
 mod encryption;
 mod encryption_shape;
+pub(crate) mod explain;
 pub(crate) mod grammar;
 mod policy;
 pub(crate) mod shape;

@@ -82,7 +82,7 @@ pub(super) fn refuse_conflict<'a>(mut ids: impl Iterator<Item = &'a str>) -> Res
 }
 
 /// The standard alphabet and canonical padding; CR, LF and space are tolerated.
-fn decode(encoded: &[u8]) -> Result<Vec<u8>, Rejection> {
+pub(super) fn decode(encoded: &[u8]) -> Result<Vec<u8>, Rejection> {
     let invalid = |_| Rejection::Base64Invalid {
         problem: "wanted the standard alphabet, canonical padding and no other character",
     };

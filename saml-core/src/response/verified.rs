@@ -57,6 +57,15 @@ impl UnverifiedResponse {
 
     fn verify_plain<'a>(&self, assertion: &AssertionShape, idp: &'a TrustedIdp) -> Result<Verified<'a>, Rejection> {
         refuse_missing_signatures(idp.sign(), self.shape.signature.is_some(), assertion.signature.is_some())?;
+        self.verify_signatures(assertion, idp)
+    }
+
+    /// Whatever `sign` says. An explanation goes on here to say what else is wrong; no login comes of it.
+    pub(super) fn verify_signatures<'a>(
+        &self,
+        assertion: &AssertionShape,
+        idp: &'a TrustedIdp,
+    ) -> Result<Verified<'a>, Rejection> {
         let response = self.verify_response(idp.certificates())?;
         let assertion = verify_assertion(&self.document, assertion, idp.certificates())?;
         let facts = match &response {
@@ -73,10 +82,16 @@ impl UnverifiedResponse {
         }
     }
 
+    fn verify_encrypted<'a>(&self, idp: &'a TrustedIdp, keys: &DecryptionKeys) -> Result<Verified<'a>, Rejection> {
+        let decrypted = self.decrypt(idp, keys)?;
+        refuse_missing_signatures(idp.sign(), true, decrypted.assertion.signature.is_some())?;
+        decrypted.verify(idp)
+    }
+
     /// Encryption proves nothing, for anybody may have our public key. So the Response's signature comes
     /// first, whatever `sign` says; what is decrypted is read from its verified bytes, and `sign` is asked
     /// of the Assertion that comes out. Identity is read from that, or from the bytes of its own signature.
-    fn verify_encrypted<'a>(&self, idp: &'a TrustedIdp, keys: &DecryptionKeys) -> Result<Verified<'a>, Rejection> {
+    pub(super) fn decrypt(&self, idp: &TrustedIdp, keys: &DecryptionKeys) -> Result<Decrypted, Rejection> {
         if keys.is_empty() {
             return Err(Rejection::EncryptionUnsupported);
         }
@@ -88,14 +103,13 @@ impl UnverifiedResponse {
         let facts = ResponseFacts::read(&response.document, &shape, true);
         let (document, assertion) = encryption::decrypt(&response.document, encrypted, keys, &self.document)?;
         refuse_conflict(facts.in_response_to.as_deref().into_iter().chain(assertion.in_response_to(&document)))?;
-        refuse_missing_signatures(idp.sign(), true, assertion.signature.is_some())?;
-        match verify_assertion(&document, &assertion, idp.certificates())? {
-            Some((signed, shape)) => Ok(Verified::of(idp, signed, shape, facts)),
-            None => Ok(Verified { idp, document, assertion, response: facts, signed_with: response.signed_with }),
-        }
+        Ok(Decrypted { document, assertion, facts, signed_with: response.signed_with })
     }
 
-    fn verify_response(&self, pinned: &[Certificate]) -> Result<Option<(SignedElement, ResponseShape)>, Rejection> {
+    pub(super) fn verify_response(
+        &self,
+        pinned: &[Certificate],
+    ) -> Result<Option<(SignedElement, ResponseShape)>, Rejection> {
         let Some(signature) = &self.shape.signature else { return Ok(None) };
         let parent = Parent { node: self.shape.node, id: &self.shape.id, name: RESPONSE };
         let signed = signature::verify(&self.document, &parent, signature, pinned)?;
@@ -104,7 +118,7 @@ impl UnverifiedResponse {
     }
 }
 
-fn refuse_missing_signatures(sign: Sign, response: bool, assertion: bool) -> Result<(), Rejection> {
+pub(super) fn refuse_missing_signatures(sign: Sign, response: bool, assertion: bool) -> Result<(), Rejection> {
     match sign {
         _ if !response && !assertion => Err(Rejection::NotSigned),
         Sign::AssertionAndResponse | Sign::Response if !response => Err(Rejection::ResponseNotSigned),
@@ -113,7 +127,7 @@ fn refuse_missing_signatures(sign: Sign, response: bool, assertion: bool) -> Res
     }
 }
 
-fn verify_assertion(
+pub(super) fn verify_assertion(
     document: &Document,
     assertion: &AssertionShape,
     pinned: &[Certificate],
@@ -123,6 +137,25 @@ fn verify_assertion(
     let signed = signature::verify(document, &parent, signature, pinned)?;
     let shape = shape::assertion(&signed.document, Document::ROOT)?;
     Ok(Some((signed, shape)))
+}
+
+/// The Assertion of a Response whose signature holds, as a document of its own.
+pub(super) struct Decrypted {
+    pub(super) document: Document,
+    pub(super) assertion: AssertionShape,
+    facts: ResponseFacts,
+    signed_with: Fingerprint,
+}
+
+impl Decrypted {
+    /// Its own Signature too, where it has one.
+    pub(super) fn verify(self, idp: &TrustedIdp) -> Result<Verified<'_>, Rejection> {
+        let Self { document, assertion, facts, signed_with } = self;
+        match verify_assertion(&document, &assertion, idp.certificates())? {
+            Some((signed, shape)) => Ok(Verified::of(idp, signed, shape, facts)),
+            None => Ok(Verified { idp, document, assertion, response: facts, signed_with }),
+        }
+    }
 }
 
 impl<'a> Verified<'a> {

@@ -84,6 +84,15 @@ impl TrustedIdp {
         }
     }
 
+    /// The same IdP with these facts in the place of its own, as whoever explains a response gives them.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn with(self, entity_id: EntityId, certificates: Vec<Certificate>, sign: Sign) -> Result<Self, TrustError> {
+        let Self { id, claims, idp_initiated, email_domains, reserved, .. } = self;
+        Ok(Self { idp_initiated, email_domains, reserved, ..Self::new(id, entity_id, certificates, sign, claims)? })
+    }
+
     /// Lets it begin logins: a response may answer no request of ours (SAML Profiles 2.0 §4.1.5).
     #[must_use]
     pub fn allow_idp_initiated(self) -> Self {

@@ -26,6 +26,7 @@ fn accept(xml: &str, sign: Sign) -> Result<AcceptedLogin, Rejection> {
 }
 
 pub(crate) fn verdict(xml: &str, sign: Sign) -> Result<String, &'static str> {
+    crate::explains::assert_agreement(xml, &idp(&[key()], sign), decryption_keys());
     accept(xml, sign).map(|login| login.identity().email.clone()).map_err(|rejection| rejection.code())
 }
 

@@ -5,6 +5,7 @@ mod accepts;
 mod bits;
 mod encryption;
 mod encryption_wrapping;
+mod explains;
 mod logout;
 mod metadata;
 mod name_id;

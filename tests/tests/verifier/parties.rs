@@ -68,6 +68,7 @@ pub(crate) fn accept(xml: &str, sign: Sign) -> Result<AcceptedLogin, Rejection> 
 
 /// The code of the refusal, or who was let in.
 pub(crate) fn verdict(xml: &str, sign: Sign) -> Result<String, &'static str> {
+    crate::explains::assert_agreement(xml, &idp(&[key()], sign), DecryptionKeys::none());
     accept(xml, sign).map(|login| login.identity().email.clone()).map_err(|rejection| rejection.code())
 }
 
