@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use config::{ConfigError, ConfigErrors, Loaded, Settings, Warning};
 use serde_json::json;
 
-use crate::{keys, server};
+use crate::{explain, keys, server};
 
 #[derive(Parser)]
 #[command(
@@ -46,6 +46,12 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Say why a captured response is accepted or refused
+    ///
+    /// Walks the verification aloud: each check, what was seen, what was wanted, and what to change at the
+    /// identity provider. Nothing is sent, stored or used up. The facts are taken from the settings
+    /// (`--config`) or given one by one.
+    Explain(explain::Arguments),
     /// Make the gateway's own keys
     #[command(subcommand)]
     Keys(Keys),
@@ -86,6 +92,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match cli.command {
         Command::Run(ConfigFile { config }) => serve(&config),
         Command::Check { config: ConfigFile { config }, json } => check(&config, json),
+        Command::Explain(arguments) => explain::run(&arguments),
         Command::Keys(Keys::Generate { dir }) => generate_keys(&dir),
         Command::Version => {
             println!("samlgate {}", env!("CARGO_PKG_VERSION"));

@@ -8,6 +8,7 @@ pub mod cli;
 pub mod decide;
 pub mod endpoints;
 pub mod exchange;
+pub mod explain;
 pub mod identity_headers;
 pub mod identity_jwt;
 pub mod ingress;

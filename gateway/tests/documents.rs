@@ -44,3 +44,13 @@ fn every_code_has_its_entry_in_the_documents() {
         assert_eq!(found.matches(&format!("| `{code}` |")).count(), 1, "{code}");
     }
 }
+
+#[test]
+fn every_check_of_explain_has_its_row_in_its_page() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/explain.md");
+    let page = fs::read_to_string(&path).unwrap();
+    let (_, table) = page.split_once("## The checks").unwrap();
+    for check in saml_core::explain::CHECKS {
+        assert!(table.contains(&format!("`{check}`")), "docs/explain.md has no row for {check}");
+    }
+}

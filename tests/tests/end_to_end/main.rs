@@ -4,6 +4,7 @@
 mod attacks;
 mod check;
 mod endpoints;
+mod explain;
 mod headers;
 mod identity_jwt;
 mod life;
