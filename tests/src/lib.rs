@@ -8,7 +8,7 @@ pub mod demo;
 pub mod gateway;
 pub mod http1;
 pub mod idp;
-pub mod issuer;
+pub use issuer;
 pub mod raw;
 pub mod upstream;
 pub mod world;

@@ -1,6 +1,6 @@
 //! ForceAuthn: an IdP that answers from an old session is found out by its AuthnInstant.
 
-use harness::issuer::{Encryption, ResponseSpec, Sign as Signed, test_keys};
+use issuer::{Encryption, ResponseSpec, Sign as Signed, test_keys};
 use saml_core::{Authentication, SentRequest, Sign, Timestamp, UnverifiedResponse};
 use time::Duration;
 

@@ -1,6 +1,6 @@
 //! Several IdPs: none can name the users of another.
 
-use harness::issuer::ResponseSpec;
+use issuer::ResponseSpec;
 use saml_core::{IdpId, Sign, TrustedIdp};
 
 use crate::parties::{accept_by, good, idp, key};

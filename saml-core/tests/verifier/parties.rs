@@ -1,6 +1,6 @@
 //! The IdP, the service provider and the moment that the documents of this suite are made for.
 
-use harness::issuer::{ResponseSpec, Sign as Signed, SigningKey, test_keys};
+use issuer::{ResponseSpec, Sign as Signed, SigningKey, test_keys};
 use saml_core::{
     AcceptedLogin, AcsUrl, Authentication, Certificate, ClaimNames, DecryptionKey, DecryptionKeys, EntityId, IdpId,
     Rejection, RequestId, SentRequest, ServiceProvider, Sign, Timestamp, TrustedIdp, UnverifiedResponse,

@@ -1,7 +1,7 @@
 //! An explanation says what the verifier says: accepted alike, refused for the same reason, whatever the
 //! document. Every document of this suite that is held against the verifier is held against it too.
 
-use harness::issuer::{ResponseSpec, Sign as Signed, test_keys};
+use issuer::{ResponseSpec, Sign as Signed, test_keys};
 use saml_core::explain::{CHECKS, Captured, Explanation, Fact, Facts, Outcome, Step, explain};
 use saml_core::{DecryptionKeys, EntityId, InResponseTo, RequestId, Sign, Timestamp, TrustedIdp, UnverifiedResponse};
 

@@ -1,6 +1,6 @@
 //! One thing wrong at a time, signed by the right key: each is refused for that very reason.
 
-use harness::issuer::{ResponseSpec, Sign as Signed, Status, test_keys};
+use issuer::{ResponseSpec, Sign as Signed, Status, test_keys};
 use saml_core::Sign;
 use time::Duration;
 

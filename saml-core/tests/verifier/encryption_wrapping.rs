@@ -1,7 +1,7 @@
 //! Attacks on the place of an EncryptedAssertion, and on what points at its parts. The attacker can
 //! encrypt for us, has a signed response of their own or of somebody else, and no key of the IdP.
 
-use harness::issuer::{Encryption, Issued, KeyPlace, Sign as Signed, test_keys};
+use issuer::{Encryption, Issued, KeyPlace, Sign as Signed, test_keys};
 use saml_core::Sign;
 
 use crate::encryption::{ALL_SETTINGS, assert_accepted, assert_refused, encrypted, verdict};

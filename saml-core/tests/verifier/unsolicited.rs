@@ -1,7 +1,7 @@
 //! Logins that an IdP begins: a way of their own, closed unless the settings open it, and closed to
 //! everything that names a request.
 
-use harness::issuer::{Encryption, ResponseSpec, Sign as Signed, test_keys};
+use issuer::{Encryption, ResponseSpec, Sign as Signed, test_keys};
 use saml_core::{InResponseTo, Sign, Timestamp, TrustedIdp, UnverifiedResponse};
 
 use crate::parties::{NOW, REQUEST, accept_by, decryption_keys, good, idp, key, service_provider};

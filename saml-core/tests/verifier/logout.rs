@@ -3,9 +3,9 @@
 use aws_lc_rs::rand::SystemRandom;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use harness::issuer::logout::{LogoutBody, LogoutSpec, PARTIAL_LOGOUT, Query, deflate};
-use harness::issuer::xml::{Element, Namespace};
-use harness::issuer::{RESPONDER, SUCCESS, SigningKey as IssuerKey, test_keys, verifies_enveloped};
+use issuer::logout::{LogoutBody, LogoutSpec, PARTIAL_LOGOUT, Query, deflate};
+use issuer::xml::{Element, Namespace};
+use issuer::{RESPONDER, SUCCESS, SigningKey as IssuerKey, test_keys, verifies_enveloped};
 use saml_core::{
     Certificate, ClaimNames, EntityId, IdpId, IdpSloUrl, LogoutMessage, LogoutOutcome, LogoutRequest, LogoutResponse,
     NameId, Rejection, RequestId, Sign, Signer, SloUrl, Timestamp, TrustedIdp, UnverifiedResponse, VerifiedLogout,
@@ -422,7 +422,7 @@ fn the_signature_is_over_the_octets_that_came() {
     // Nor is another value, or none.
     for at in 0..2 {
         let mut changed = query.clone();
-        changed.parameters[at].1.insert_str(0, "A");
+        changed.parameters[at].1.insert(0, 'A');
         refused(by_query(&changed.text()), "logout_signature_invalid");
     }
     let mut without = query.clone();

@@ -1,6 +1,6 @@
 //! What an honest IdP sends, in all its variety.
 
-use harness::issuer::{Canonicalization, KeyInfo, Sign as Signed, test_keys};
+use issuer::{Canonicalization, KeyInfo, Sign as Signed, test_keys};
 use saml_core::Sign;
 
 use crate::parties::{REQUEST, accept, accept_by, assert_accepted, good, idp, key};

@@ -1,6 +1,6 @@
 //! What a logout will be asked for: the NameID with all its qualifiers, and the session indexes.
 
-use harness::issuer::{Encryption, Sign as Signed, test_keys};
+use issuer::{Encryption, Sign as Signed, test_keys};
 use saml_core::{NameId, Sign};
 
 use crate::parties::{accept, accept_with, decryption_keys, good, idp, key};

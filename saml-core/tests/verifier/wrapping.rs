@@ -1,7 +1,7 @@
 //! Signature wrapping, each attack beside the response that it was made from.
 
-use harness::issuer::Sign as Signed;
-use harness::issuer::wrapping::WRAPPINGS;
+use issuer::Sign as Signed;
+use issuer::wrapping::WRAPPINGS;
 use saml_core::Sign;
 
 use crate::parties::{assert_accepted, assert_refused, good, key};

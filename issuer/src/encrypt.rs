@@ -231,7 +231,7 @@ mod tests {
     use aws_lc_rs::rsa::{OaepPrivateDecryptingKey, Pkcs1PrivateDecryptingKey};
 
     use super::*;
-    use crate::issuer::{key, test_keys};
+    use crate::{key, test_keys};
 
     /// By cutting strings and with aws-lc-rs alone. What a verifier refuses for its algorithms must else be right.
     fn decrypted(encryption: &Encryption, text: &str) -> String {

@@ -1,6 +1,6 @@
 //! An IdP's metadata: keys come from one place alone, of the one entity that the settings name (ATTACKS 87).
 
-use harness::issuer::test_keys;
+use issuer::test_keys;
 use saml_core::{Certificate, EntityId, IdpMetadata, MetadataError, Timestamp};
 
 use crate::parties::IDP;
@@ -157,7 +157,7 @@ fn the_use_of_a_key_is_absent_or_signing() {
 #[test]
 fn a_key_that_cannot_be_trusted_refuses_the_whole() {
     let weak: String =
-        include_str!("../../keys/test-weak-rsa-1024.crt").lines().filter(|line| !line.starts_with("-----")).collect();
+        include_str!("../../../tests/keys/test-weak-rsa-1024.crt").lines().filter(|line| !line.starts_with("-----")).collect();
     for bad in [&weak, "", "!", "AAAA", &good_key()[..200]] {
         for content in [
             format!("{}{}", key_descriptor("", bad), idp_content()),

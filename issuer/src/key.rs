@@ -144,8 +144,8 @@ macro_rules! committed_key {
             static KEY: OnceLock<Arc<SigningKey>> = OnceLock::new();
             KEY.get_or_init(|| {
                 Arc::new(SigningKey::from_pem(
-                    include_str!(concat!("../../keys/", $file, ".pem")),
-                    include_str!(concat!("../../keys/", $file, ".crt")),
+                    include_str!(concat!("../../tests/keys/", $file, ".pem")),
+                    include_str!(concat!("../../tests/keys/", $file, ".crt")),
                 ))
             })
         }

@@ -3,8 +3,8 @@
 use aws_lc_rs::rand::SystemRandom;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use harness::issuer::xml::{Element, Namespace};
-use harness::issuer::{SigningKey as IssuerKey, test_keys, verifies_enveloped};
+use issuer::xml::{Element, Namespace};
+use issuer::{SigningKey as IssuerKey, test_keys, verifies_enveloped};
 use saml_core::{AuthnRequest, KeyFileError, RequestId, ServiceProvider, Signer, SigningKey, SsoUrl, Timestamp};
 
 use crate::parties::{ACS, NOW, REQUEST, SP, service_provider};
