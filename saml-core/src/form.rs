@@ -1,6 +1,6 @@
 //! The form that a browser posts to the ACS URL (SAML Bindings 2.0 §3.5.4).
 
-use memchr::memchr2;
+use memchr::{memchr, memchr2};
 
 use crate::rejection::Rejection;
 
@@ -30,8 +30,12 @@ impl AcsForm {
         }
         let mut saml_response = None;
         let mut relay_states = 0_u8;
-        for pair in body.split(|byte| *byte == b'&') {
-            let end_of_name = memchr::memchr(b'=', pair).unwrap_or(pair.len());
+        let mut rest = Some(body);
+        while let Some(pairs) = rest {
+            let end_of_pair = memchr(b'&', pairs).unwrap_or(pairs.len());
+            let (pair, after) = pairs.split_at_checked(end_of_pair).unwrap_or_default();
+            rest = after.strip_prefix(b"&");
+            let end_of_name = memchr(b'=', pair).unwrap_or(pair.len());
             let (name, value) = pair.split_at_checked(end_of_name).unwrap_or_default();
             let value = value.strip_prefix(b"=").unwrap_or_default();
             match decode(name)?.as_slice() {
@@ -79,29 +83,47 @@ fn refuse_other_bindings(name: &[u8]) -> Result<(), Rejection> {
 pub(crate) fn decode(encoded: &[u8]) -> Result<Vec<u8>, Rejection> {
     let mut decoded = Vec::with_capacity(encoded.len());
     let mut rest = encoded;
-    while let Some(at) = memchr2(b'%', b'+', rest) {
+    while let Some(at) = next_escape(rest) {
         let (before, after) = rest.split_at_checked(at).unwrap_or_default();
         decoded.extend_from_slice(before);
-        rest = match after {
-            [b'+', rest @ ..] => {
-                decoded.push(b' ');
-                rest
-            }
-            [_, high, low, rest @ ..] => {
-                let digit = |byte: &u8| char::from(*byte).to_digit(16);
-                let (high, low) = digit(high).zip(digit(low)).ok_or(Rejection::FormMalformed)?;
-                decoded.push((high * 16 + low) as u8);
-                rest
-            }
-            _ => return Err(Rejection::FormMalformed),
-        };
+        let (byte, length) = escape(after)?;
+        decoded.push(byte);
+        rest = after.get(length..).unwrap_or_default();
     }
     decoded.extend_from_slice(rest);
     Ok(decoded)
 }
 
+/// One escape after the other needs no search, which would cost several times the escape.
+fn next_escape(rest: &[u8]) -> Option<usize> {
+    if matches!(rest, [b'%' | b'+', ..]) { Some(0) } else { memchr2(b'%', b'+', rest) }
+}
+
+/// What the escape at the beginning of `rest` stands for, and its length.
+fn escape(rest: &[u8]) -> Result<(u8, usize), Rejection> {
+    match rest {
+        [b'+', ..] => Ok((b' ', 1)),
+        [b'%', high, low, ..] => match (hex(*high), hex(*low)) {
+            (Some(high), Some(low)) => Ok((high << 4 | low, 3)),
+            _ => Err(Rejection::FormMalformed),
+        },
+        _ => Err(Rejection::FormMalformed),
+    }
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        b'A'..=b'F' => Some(digit - b'A' + 10),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const FORM: &str = "application/x-www-form-urlencoded";
@@ -119,6 +141,27 @@ mod tests {
         check(Some(FORM), None, "SAMLResponse=PGE%2BCg%3D%3D&RelayState=x", Ok("PGE+Cg=="));
         check(Some(FORM), None, "%53AMLResponse=a+b%0D%0a&&x", Ok("a b\r\n"));
         check(Some("Application/X-WWW-Form-Urlencoded; charset=UTF-8"), Some(""), "other=1&SAMLResponse=a", Ok("a"));
+    }
+
+    proptest! {
+        #[test]
+        fn decodes_like_one_that_goes_byte_by_byte(encoded in "([a-zA-Z0-9=]{0,12}(%[0-9a-fA-F]{2}|\\+|%[0-9g]?|\u{e4})?){0,12}") {
+            prop_assert_eq!(decode(encoded.as_bytes()).ok(), byte_by_byte(encoded.as_bytes()));
+        }
+    }
+
+    fn byte_by_byte(encoded: &[u8]) -> Option<Vec<u8>> {
+        Some(match encoded {
+            [] => Vec::new(),
+            [b'%', high, low, rest @ ..] => {
+                let digits = [*high, *low].map(|digit| char::from(digit).to_digit(16));
+                let [high, low] = [digits[0]?, digits[1]?];
+                [vec![u8::try_from(high * 16 + low).unwrap()], byte_by_byte(rest)?].concat()
+            }
+            [b'%', ..] => return None,
+            [b'+', rest @ ..] => [vec![b' '], byte_by_byte(rest)?].concat(),
+            [byte, rest @ ..] => [vec![*byte], byte_by_byte(rest)?].concat(),
+        })
     }
 
     #[test]

@@ -18,6 +18,7 @@
 compile_error!("danger-accept-any-signature is for tests and never in a release build");
 
 mod authn_request;
+mod base64_text;
 mod claims;
 mod form;
 mod ids;

@@ -1,11 +1,10 @@
 //! Verification of one Signature, and the only door to a document that identity may be read from.
 
 use aws_lc_rs::digest;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use subtle::ConstantTimeEq;
 
 use super::signature_shape::{SignatureShape, SignedInfo, signed_info};
+use crate::base64_text;
 use crate::rejection::{Offered, Rejection, shortened};
 use crate::trust::{Certificate, Fingerprint, HashAlgorithm};
 use crate::xml::canonical::{CanonicalBytes, canonicalize, is_canonical_form};
@@ -87,7 +86,7 @@ fn refuse_other_signed_info(canonical: CanonicalBytes, used: &SignedInfo) -> Res
 }
 
 fn parse_again(canonical: CanonicalBytes) -> Result<Document, Rejection> {
-    parse(XmlText::admit(canonical.into_vec())?, &Limits::RESPONSE, Comments::Refuse)
+    parse(XmlText::canonical(canonical), &Limits::RESPONSE, Comments::Refuse)
 }
 
 /// Tells a wrong key from an altered message for the administrator: the certificate in the message is
@@ -114,14 +113,6 @@ fn algorithm(hash: HashAlgorithm) -> &'static digest::Algorithm {
 
 /// Base64 as ds has it: white space anywhere, else canonical.
 pub(super) fn decode(text: &str) -> Result<Vec<u8>, Rejection> {
-    let invalid = |_| Rejection::SignatureValueInvalid { problem: "it is not canonical base64" };
-    if text.bytes().any(is_white_space) {
-        let compact: Vec<u8> = text.bytes().filter(|byte| !is_white_space(*byte)).collect();
-        return STANDARD.decode(compact).map_err(invalid);
-    }
-    STANDARD.decode(text).map_err(invalid)
-}
-
-fn is_white_space(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
+    base64_text::decode(text.as_bytes(), |byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r'))
+        .ok_or(Rejection::SignatureValueInvalid { problem: "it is not canonical base64" })
 }

@@ -1,9 +1,7 @@
 //! A Response as a stranger sent it: of the right form, and nothing more is known of it.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-
 use super::shape::{self, ResponseContent, ResponseShape};
+use crate::base64_text;
 use crate::form::AcsForm;
 use crate::rejection::Rejection;
 use crate::xml::{Attr, Comments, Document, Limits, XmlText, parse};
@@ -83,15 +81,10 @@ pub(super) fn refuse_conflict<'a>(mut ids: impl Iterator<Item = &'a str>) -> Res
 
 /// The standard alphabet and canonical padding; CR, LF and space are tolerated.
 pub(super) fn decode(encoded: &[u8]) -> Result<Vec<u8>, Rejection> {
-    let invalid = |_| Rejection::Base64Invalid {
-        problem: "wanted the standard alphabet, canonical padding and no other character",
-    };
     if encoded.is_empty() {
         return Err(Rejection::Base64Invalid { problem: "it is empty" });
     }
-    if memchr::memchr3(b'\r', b'\n', b' ', encoded).is_some() {
-        let compact: Vec<u8> = encoded.iter().copied().filter(|byte| !matches!(byte, b'\r' | b'\n' | b' ')).collect();
-        return STANDARD.decode(compact).map_err(invalid);
-    }
-    STANDARD.decode(encoded).map_err(invalid)
+    base64_text::decode(encoded, |byte| matches!(byte, b'\r' | b'\n' | b' ')).ok_or(Rejection::Base64Invalid {
+        problem: "wanted the standard alphabet, canonical padding and no other character",
+    })
 }

@@ -3,8 +3,6 @@
 //!
 //! It is infallible by type, and its output is never empty: an element has at least its two tags.
 
-use memchr::{memchr, memchr3};
-
 use super::tree::{Attribute, Document, Element, Kind, NodeId};
 
 /// How an element is written; chosen by a Signature.
@@ -19,23 +17,24 @@ pub(crate) enum Method {
 
 /// The canonical form of an element.
 #[derive(Debug)]
-pub(crate) struct CanonicalBytes(Vec<u8>);
+pub(crate) struct CanonicalBytes(String);
 
 impl CanonicalBytes {
     pub(crate) fn as_slice(&self) -> &[u8] {
-        &self.0
+        self.0.as_bytes()
     }
 
-    pub(crate) fn into_vec(self) -> Vec<u8> {
+    pub(super) fn into_string(self) -> String {
         self.0
     }
 }
 
 /// The canonical form of the element `id`, without the subtree of `skip`.
 pub(crate) fn canonicalize(document: &Document, id: NodeId, skip: Option<NodeId>, method: &Method) -> CanonicalBytes {
-    let mut bytes = Vec::with_capacity(document.source.len() + document.source.len() / 8);
-    Writer::new(document, skip, method, &mut bytes).write(id);
-    CanonicalBytes(bytes)
+    // Rarely longer than its source; if so, it grows.
+    let mut text = String::with_capacity(document.source_length(id) + 512);
+    Writer::new(document, skip, method, &mut text).write(id);
+    CanonicalBytes(text)
 }
 
 /// Whether the document was parsed from its own canonical form.
@@ -46,12 +45,12 @@ pub(crate) fn is_canonical_form(document: &Document, method: &Method) -> bool {
 }
 
 trait Sink {
-    fn put(&mut self, bytes: &[u8]);
+    fn put(&mut self, text: &str);
 }
 
-impl Sink for Vec<u8> {
-    fn put(&mut self, bytes: &[u8]) {
-        self.extend_from_slice(bytes);
+impl Sink for String {
+    fn put(&mut self, text: &str) {
+        self.push_str(text);
     }
 }
 
@@ -61,8 +60,8 @@ struct Comparison<'a> {
 }
 
 impl Sink for Comparison<'_> {
-    fn put(&mut self, bytes: &[u8]) {
-        self.rest = self.rest.and_then(|rest| rest.strip_prefix(bytes));
+    fn put(&mut self, text: &str) {
+        self.rest = self.rest.and_then(|rest| rest.strip_prefix(text.as_bytes()));
     }
 }
 
@@ -129,16 +128,16 @@ impl<'a, S: Sink> Writer<'a, S> {
         let written = self.written.len();
         self.enter(element);
 
-        let name = document.str(element.name.span).as_bytes();
-        self.sink.put(b"<");
+        let name = document.str(element.name.span);
+        self.sink.put("<");
         self.sink.put(name);
         self.namespaces(element, scope, position);
         self.attributes(element);
-        self.sink.put(b">");
+        self.sink.put(">");
         self.content(id);
-        self.sink.put(b"</");
+        self.sink.put("</");
         self.sink.put(name);
-        self.sink.put(b">");
+        self.sink.put(">");
 
         self.scope.truncate(scope);
         self.written.truncate(written);
@@ -153,7 +152,7 @@ impl<'a, S: Sink> Writer<'a, S> {
             match node.kind {
                 _ if self.skip == Some(next) => {}
                 Kind::Element(_) => self.element(next, Position::Inside),
-                Kind::Text { span, plain: true } => self.sink.put(document.str(span).as_bytes()),
+                Kind::Text { span, plain: true } => self.sink.put(document.str(span)),
                 Kind::Text { span, plain: false } => self.escaped_text(document.str(span)),
             }
             next = NodeId(node.end);
@@ -166,19 +165,22 @@ impl<'a, S: Sink> Writer<'a, S> {
             Method::Exclusive { prefixes } => self.visibly_utilized(element, prefixes),
             Method::Inclusive => self.all_in_scope(scope_before, position),
         }
-        self.to_write.sort_unstable_by_key(|(prefix, _)| *prefix);
-        for (prefix, uri) in std::mem::take(&mut self.to_write) {
+        if self.to_write.len() > 1 {
+            self.to_write.sort_unstable_by_key(|(prefix, _)| *prefix);
+        }
+        for at in 0..self.to_write.len() {
+            let Some((prefix, uri)) = self.to_write.get(at).copied() else { break };
             if prefix.is_empty() {
-                self.sink.put(b" xmlns=\"");
+                self.sink.put(" xmlns=\"");
             } else {
-                self.sink.put(b" xmlns:");
-                self.sink.put(prefix.as_bytes());
-                self.sink.put(b"=\"");
+                self.sink.put(" xmlns:");
+                self.sink.put(prefix);
+                self.sink.put("=\"");
             }
             self.escaped_value(uri);
-            self.sink.put(b"\"");
-            self.written.push((prefix, uri));
+            self.sink.put("\"");
         }
+        self.written.append(&mut self.to_write);
     }
 
     /// Exclusive XML Canonicalization 1.0 §3: the prefixes of the element and of its attributes, and
@@ -226,59 +228,72 @@ impl<'a, S: Sink> Writer<'a, S> {
     fn attributes(&mut self, element: &'a Element) {
         let document = self.document;
         let attributes = document.attributes_of(element);
+        if is_in_order(document, attributes) {
+            attributes.iter().for_each(|attribute| self.attribute(attribute));
+            return;
+        }
         let mut sorted = std::mem::take(&mut self.sorted);
         sorted.clear();
         sorted.extend(attributes);
-        if sorted.len() > 1 {
-            sorted.sort_unstable_by_key(|attribute| sort_key(document, attribute));
-        }
-        for attribute in &sorted {
-            self.sink.put(b" ");
-            self.sink.put(document.str(attribute.name.span).as_bytes());
-            self.sink.put(b"=\"");
-            let value = document.str(attribute.value);
-            if attribute.plain {
-                self.sink.put(value.as_bytes());
-            } else {
-                self.escaped_value(value);
-            }
-            self.sink.put(b"\"");
-        }
+        sorted.sort_unstable_by_key(|attribute| sort_key(document, attribute));
+        sorted.iter().for_each(|attribute| self.attribute(attribute));
         self.sorted = sorted;
     }
 
-    fn escaped_text(&mut self, text: &str) {
-        let mut rest = text.as_bytes();
-        while let Some(at) = first_of(memchr3(b'&', b'<', b'>', rest), memchr(b'\r', rest)) {
-            let (before, after) = rest.split_at_checked(at).unwrap_or_default();
-            self.sink.put(before);
-            self.sink.put(match after.first() {
-                Some(b'&') => b"&amp;",
-                Some(b'<') => b"&lt;",
-                Some(b'>') => b"&gt;",
-                _ => b"&#xD;",
-            });
-            rest = after.get(1..).unwrap_or_default();
+    fn attribute(&mut self, attribute: &Attribute) {
+        let document = self.document;
+        if let Some(verbatim) = verbatim(document, attribute) {
+            self.sink.put(verbatim);
+            return;
         }
-        self.sink.put(rest);
+        self.sink.put(" ");
+        self.sink.put(document.str(attribute.name.span));
+        self.sink.put("=\"");
+        let value = document.str(attribute.value);
+        if attribute.plain {
+            self.sink.put(value);
+        } else {
+            self.escaped_value(value);
+        }
+        self.sink.put("\"");
+    }
+
+    fn escaped_text(&mut self, text: &str) {
+        self.escaped(text, |byte| match byte {
+            b'&' => Some("&amp;"),
+            b'<' => Some("&lt;"),
+            b'>' => Some("&gt;"),
+            b'\r' => Some("&#xD;"),
+            _ => None,
+        });
     }
 
     fn escaped_value(&mut self, value: &str) {
-        let mut rest = value.as_bytes();
-        while let Some(at) = first_of(memchr3(b'&', b'<', b'"', rest), memchr3(b'\t', b'\n', b'\r', rest)) {
-            let (before, after) = rest.split_at_checked(at).unwrap_or_default();
-            self.sink.put(before);
-            self.sink.put(match after.first() {
-                Some(b'&') => b"&amp;",
-                Some(b'<') => b"&lt;",
-                Some(b'"') => b"&quot;",
-                Some(b'\t') => b"&#x9;",
-                Some(b'\n') => b"&#xA;",
-                _ => b"&#xD;",
-            });
-            rest = after.get(1..).unwrap_or_default();
+        self.escaped(value, |byte| match byte {
+            b'&' => Some("&amp;"),
+            b'<' => Some("&lt;"),
+            b'"' => Some("&quot;"),
+            b'\t' => Some("&#x9;"),
+            b'\n' => Some("&#xA;"),
+            b'\r' => Some("&#xD;"),
+            _ => None,
+        });
+    }
+
+    /// Byte by byte: text that comes here holds escapes, and a search for each would cost more the denser
+    /// they stand.
+    fn escaped(&mut self, text: &str, escape: impl Fn(u8) -> Option<&'static str>) {
+        let mut start = 0;
+        for (at, byte) in text.bytes().enumerate() {
+            if let Some(escaped) = escape(byte) {
+                if start < at {
+                    self.sink.put(text.get(start..at).unwrap_or_default());
+                }
+                self.sink.put(escaped);
+                start = at + 1;
+            }
         }
-        self.sink.put(rest);
+        self.sink.put(text.get(start..).unwrap_or_default());
     }
 }
 
@@ -288,21 +303,30 @@ enum Position {
     Inside,
 }
 
-fn first_of(one: Option<usize>, other: Option<usize>) -> Option<usize> {
-    match (one, other) {
-        (Some(one), Some(other)) => Some(one.min(other)),
-        (one, other) => one.or(other),
+/// ` name="value"` as the source has it, where that is how it is written.
+fn verbatim<'a>(document: &'a Document, attribute: &Attribute) -> Option<&'a str> {
+    let (name, value) = (attribute.name.span, attribute.value);
+    if !attribute.plain || name.in_arena || value.in_arena {
+        return None;
     }
+    let written = document.source.get((name.start as usize).checked_sub(1)?..value.end as usize + 1)?;
+    let between = document.source.as_bytes().get(name.end as usize..value.start as usize)?;
+    (written.starts_with(' ') && between == b"=\"" && written.ends_with('"')).then_some(written)
+}
+
+fn is_in_order(document: &Document, attributes: &[Attribute]) -> bool {
+    attributes.is_sorted_by(|one, other| match (one.name.prefix_length, other.name.prefix_length) {
+        (0, 0) => document.str(one.name.span) < document.str(other.name.span),
+        _ => sort_key(document, one) < sort_key(document, other),
+    })
 }
 
 fn sort_key<'a>(document: &'a Document, attribute: &Attribute) -> (&'a str, &'a str) {
-    let name = document.str(attribute.name.span);
-    let skip = if attribute.name.prefix_length == 0 { 0 } else { usize::from(attribute.name.prefix_length) + 1 };
     let namespace = match document.prefix(attribute.name) {
         "xml" => super::names::XML_NAMESPACE,
         _ => document.str(attribute.namespace),
     };
-    (namespace, name.get(skip..).unwrap_or_default())
+    (namespace, document.local(attribute.name))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 use memchr::{memchr, memmem};
 
+use super::canonical::CanonicalBytes;
 use crate::rejection::Rejection;
 
 /// Text that passed the gate.
@@ -27,6 +28,12 @@ impl XmlText {
         let text = normalise_line_ends(text);
         let start = declaration_length(&text)?;
         Ok(Self { text, start })
+    }
+
+    /// Canonical bytes need no gate. They are made of pieces of admitted text, of references to characters
+    /// that the parser allowed, and of markup; a CR stands in them only as `&#xD;`, and they begin with a tag.
+    pub(crate) fn canonical(bytes: CanonicalBytes) -> Self {
+        Self { text: bytes.into_string(), start: 0 }
     }
 
     pub(crate) fn start(&self) -> usize {

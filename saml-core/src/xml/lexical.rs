@@ -1,9 +1,33 @@
 //! The smallest parts of a document: characters of names, URIs, references.
 
-use memchr::memchr;
+/// What a name, and what a URI may hold, by byte: names are the most of a tag.
+const CLASSES: [u8; 256] = classes();
+const IN_NAME: u8 = 1;
+const IN_URI: u8 = 2;
 
-pub(super) fn is_name_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')
+const fn classes() -> [u8; 256] {
+    let mut classes = [0; 256];
+    let mut byte = 0_u8;
+    while byte < 0x80 {
+        let in_name = byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+        let in_uri =
+            byte.is_ascii_graphic() && !matches!(byte, b'<' | b'>' | b'"' | b'`' | b'{' | b'}' | b'|' | b'\\' | b'^');
+        #[expect(clippy::indexing_slicing, reason = "a byte is an index of 256; a mistake would not compile")]
+        {
+            classes[byte as usize] = in_name as u8 * IN_NAME + in_uri as u8 * IN_URI;
+        }
+        byte += 1;
+    }
+    classes
+}
+
+fn is_of(class: u8, byte: u8) -> bool {
+    CLASSES.get(usize::from(byte)).is_some_and(|classes| classes & class != 0)
+}
+
+/// How many bytes at the beginning may stand in a name.
+pub(super) fn name_length(bytes: &[u8]) -> usize {
+    bytes.iter().position(|byte| !is_of(IN_NAME, *byte)).unwrap_or(bytes.len())
 }
 
 /// RFC 3986 §3.1: a scheme, a colon, and then only characters that a URI may hold. Relative namespace
@@ -13,32 +37,34 @@ pub(super) fn is_absolute(uri: &str) -> bool {
     scheme.starts_with(|first: char| first.is_ascii_alphabetic())
         && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
         && !rest.is_empty()
-        && uri.bytes().all(|byte| {
-            byte.is_ascii_graphic() && !matches!(byte, b'<' | b'>' | b'"' | b'`' | b'{' | b'}' | b'|' | b'\\' | b'^')
-        })
+        && uri.bytes().all(|byte| is_of(IN_URI, byte))
 }
 
 /// What stands behind an `&`: the character and the length up to and with the `;`.
-pub(super) fn reference(after: &str) -> Option<(char, usize)> {
-    // `&` and nine more are the ten characters that a reference may have.
-    let window = after.as_bytes().get(..9).unwrap_or(after.as_bytes());
-    let length = memchr(b';', window)?;
-    let character = match after.get(..length)? {
-        "lt" => '<',
-        "gt" => '>',
-        "amp" => '&',
-        "apos" => '\'',
-        "quot" => '"',
-        name => {
-            let number = name.strip_prefix('#')?;
-            let (digits, radix) = number.strip_prefix('x').map_or((number, 10), |digits| (digits, 16));
-            if digits.is_empty() || !digits.bytes().all(|byte| char::from(byte).is_digit(radix)) {
-                return None;
-            }
-            char::from_u32(u32::from_str_radix(digits, radix).ok()?).filter(|character| is_xml_char(*character))?
+pub(super) fn reference(after: &[u8]) -> Option<(char, usize)> {
+    match after {
+        [b'l', b't', b';', ..] => Some(('<', 3)),
+        [b'g', b't', b';', ..] => Some(('>', 3)),
+        [b'a', b'm', b'p', b';', ..] => Some(('&', 4)),
+        [b'a', b'p', b'o', b's', b';', ..] => Some(('\'', 5)),
+        [b'q', b'u', b'o', b't', b';', ..] => Some(('"', 5)),
+        [b'#', b'x', digits @ ..] => numeric(digits, 16, 6).map(|(character, length)| (character, length + 2)),
+        [b'#', digits @ ..] => numeric(digits, 10, 7).map(|(character, length)| (character, length + 1)),
+        _ => None,
+    }
+}
+
+/// The number up to a `;`. With at most `most` digits a whole reference has the ten characters that it may have.
+fn numeric(digits: &[u8], radix: u32, most: usize) -> Option<(char, usize)> {
+    let mut number = 0;
+    for (at, byte) in digits.iter().enumerate().take(most + 1) {
+        if *byte == b';' {
+            let character = char::from_u32(number).filter(|character| at > 0 && is_xml_char(*character))?;
+            return Some((character, at + 1));
         }
-    };
-    Some((character, length + 1))
+        number = number * radix + char::from(*byte).to_digit(radix)?;
+    }
+    None
 }
 
 /// XML 1.0 §2.2 `Char`.

@@ -4,11 +4,11 @@
 #[cfg(test)]
 mod tests;
 
-use memchr::{memchr, memchr3};
+use memchr::{memchr, memchr2, memchr3};
 
 use super::gate::XmlText;
-use super::lexical::{is_absolute, is_name_byte, reference};
-use super::names::{Attr, Namespace, Tag, XML_NAMESPACE, XMLNS_NAMESPACE};
+use super::lexical::{is_absolute, name_length, reference};
+use super::names::{Attr, AttrSet, Namespace, Tag, XML_NAMESPACE, XMLNS_NAMESPACE};
 use super::tree::{Attribute, Declaration, Document, Element, Kind, Node, QName, Span};
 use crate::rejection::Rejection;
 
@@ -88,6 +88,14 @@ struct Parser<'a> {
     bindings: Vec<Binding>,
     open: Vec<Open>,
     elements: usize,
+    /// Of the tag being read, for [`Parser::resolve_attributes`].
+    unknown: Vec<UnknownAttribute>,
+}
+
+/// An attribute of a name that is not in [`Attr`]: where it is, and a number that equal local names share.
+struct UnknownAttribute {
+    at: usize,
+    key: u64,
 }
 
 type Parsed<T> = Result<T, Rejection>;
@@ -107,6 +115,7 @@ impl<'a> Parser<'a> {
             bindings: Vec::with_capacity(16),
             open: Vec::with_capacity(limits.depth),
             elements: 0,
+            unknown: Vec::new(),
         }
     }
 
@@ -256,10 +265,9 @@ impl<'a> Parser<'a> {
         self.expect(b'=', "an attribute has no value")?;
         self.skip_space();
         let (value, plain) = self.attribute_value()?;
-        let written = self.str(name.span);
-        if written == "xmlns" {
+        if name.prefix_length == 0 && self.str(name.span) == "xmlns" {
             self.declarations.push(Declaration { prefix: Span::EMPTY, uri: value });
-        } else if self.prefix(name) == "xmlns" {
+        } else if name.prefix_length != 0 && self.prefix(name) == "xmlns" {
             let prefix = Span { start: name.span.start + 6, ..name.span };
             self.declarations.push(Declaration { prefix, uri: value });
         } else {
@@ -275,13 +283,16 @@ impl<'a> Parser<'a> {
         };
         self.position += 1;
         let rest = self.rest();
-        let length = memchr(quote, rest).ok_or_else(|| self.malformed("an attribute value is not closed"))?;
         let start = self.position;
+        // Most values end before anything that needs a second look.
+        let plain = memchr3(quote, b'<', b'&', rest).filter(|at| rest.get(*at) == Some(&quote));
+        let length = plain.or_else(|| memchr(quote, rest));
+        let length = length.ok_or_else(|| self.malformed("an attribute value is not closed"))?;
         let raw = rest.get(..length).unwrap_or_default();
-        if memchr(b'<', raw).is_some() {
+        if plain.is_none() && memchr(b'<', raw).is_some() {
             return Err(self.malformed("an attribute value holds `<`"));
         }
-        let special = raw.iter().fold(false, |found, byte| found | matches!(byte, b'&' | b'\t' | b'\n'));
+        let special = plain.is_none() || memchr2(b'\t', b'\n', raw).is_some();
         let value = if special {
             let arena_start = self.arena.len();
             self.decode(start, start + length, Context::AttributeValue)?;
@@ -316,7 +327,7 @@ impl<'a> Parser<'a> {
         if !rest.first().is_some_and(|first| first.is_ascii_alphabetic() || *first == b'_') {
             return Err(self.malformed("a name is missing or begins with a character that is not an ASCII letter"));
         }
-        let length = rest.iter().position(|byte| !is_name_byte(*byte)).unwrap_or(rest.len());
+        let length = name_length(rest);
         self.position += length;
         Ok(length)
     }
@@ -375,9 +386,10 @@ impl<'a> Parser<'a> {
 
     /// Names each attribute of a tag by its namespace and refuses two of one name.
     fn resolve_attributes(&mut self, first: usize) -> Parsed<()> {
+        let mut seen = AttrSet::EMPTY;
+        self.unknown.clear();
         for at in first..self.attributes.len() {
-            let Some(attribute) = self.attributes.get(at).copied() else { break };
-            let name = attribute.name;
+            let Some(name) = self.attributes.get(at).map(|attribute| attribute.name) else { break };
             let (namespace, uri) = match self.prefix(name) {
                 "" => (Namespace::None, Span::EMPTY),
                 "xml" => (Namespace::Xml, Span::EMPTY),
@@ -387,24 +399,39 @@ impl<'a> Parser<'a> {
                 },
             };
             let attr = Attr::of(namespace, self.local(name));
-            let earlier = self.attributes.get(first..at).unwrap_or_default();
-            if earlier.iter().any(|other| self.same_name(other, attr, uri, name)) {
-                return Err(self.malformed("an element holds an attribute twice"));
-            }
             if let Some(attribute) = self.attributes.get_mut(at) {
                 attribute.attr = attr;
                 attribute.namespace = uri;
             }
+            let twice = match attr {
+                Attr::Unknown | Attr::Foreign => self.holds_unknown(at),
+                known => seen.contains(known),
+            };
+            if twice {
+                return Err(self.malformed("an element holds an attribute twice"));
+            }
+            seen = seen.with(attr);
         }
         Ok(())
+    }
+
+    /// Whether an earlier attribute of the tag, of no known name either, has the same name; notes this one.
+    /// Each is compared with each, so the comparison is of one word where names differ early.
+    fn holds_unknown(&mut self, at: usize) -> bool {
+        let Some(attribute) = self.attributes.get(at).copied() else { return false };
+        let key = key(self.local(attribute.name));
+        let mut alike = self.unknown.iter().filter(|earlier| earlier.key == key);
+        let twice = alike.any(|earlier| {
+            let earlier = self.attributes.get(earlier.at);
+            earlier.is_some_and(|other| self.same_name(other, attribute.attr, attribute.namespace, attribute.name))
+        });
+        self.unknown.push(UnknownAttribute { at, key });
+        twice
     }
 
     fn same_name(&self, other: &Attribute, attr: Attr, uri: Span, name: QName) -> bool {
         if other.attr != attr {
             return false;
-        }
-        if !matches!(attr, Attr::Unknown | Attr::Foreign) {
-            return true;
         }
         let (other_prefix, prefix) = (self.prefix(other.name), self.prefix(name));
         let same_namespace = self.str(other.namespace) == self.str(uri) && (other_prefix == "xml") == (prefix == "xml");
@@ -475,25 +502,30 @@ impl<'a> Parser<'a> {
     /// Appends the decoded value of `source[start..end]` to the arena.
     fn decode(&mut self, start: usize, end: usize, context: Context) -> Parsed<()> {
         let raw = self.source.get(start..end).unwrap_or_default();
-        let mut rest = raw;
-        while let Some(at) = memchr3(b'&', b'\t', b'\n', rest.as_bytes()) {
-            let (before, after) = rest.split_at_checked(at).unwrap_or_default();
-            self.arena.push_str(before);
-            if let Some(after) = after.strip_prefix('&') {
-                let offset = end - rest.len() + at;
-                let (character, length) = reference(after).ok_or(Rejection::XmlEntityForbidden { offset })?;
-                self.arena.push(character);
-                rest = after.get(length..).unwrap_or_default();
-            } else {
-                let character = match context {
-                    Context::AttributeValue => ' ',
-                    Context::Text => after.chars().next().unwrap_or(' '),
-                };
-                self.arena.push(character);
-                rest = after.get(1..).unwrap_or_default();
+        let bytes = raw.as_bytes();
+        let (mut from, mut at) = (0, 0);
+        // Byte by byte: a search for each reference would cost more the denser they stand.
+        while let Some(byte) = bytes.get(at) {
+            let (character, length) = match (byte, context) {
+                (b'&', _) => {
+                    let found = reference(bytes.get(at + 1..).unwrap_or_default());
+                    let (character, length) = found.ok_or(Rejection::XmlEntityForbidden { offset: start + at })?;
+                    (character, length + 1)
+                }
+                (b'\t' | b'\n', Context::AttributeValue) => (' ', 1),
+                _ => {
+                    at += 1;
+                    continue;
+                }
+            };
+            if from < at {
+                self.arena.push_str(raw.get(from..at).unwrap_or_default());
             }
+            self.arena.push(character);
+            at += length;
+            from = at;
         }
-        self.arena.push_str(rest);
+        self.arena.push_str(raw.get(from..).unwrap_or_default());
         Ok(())
     }
 
@@ -553,6 +585,13 @@ enum Context {
     Text,
     /// XML 1.0 §3.3.3: literal TAB and LF become a space.
     AttributeValue,
+}
+
+/// The first eight bytes of a local name and its length, mixed.
+fn key(local: &str) -> u64 {
+    let mut first = [0; 8];
+    first.iter_mut().zip(local.bytes()).for_each(|(to, from)| *to = from);
+    u64::from_le_bytes(first) ^ (local.len() as u64) << 56
 }
 
 fn forbidden(problem: &'static str) -> Rejection {

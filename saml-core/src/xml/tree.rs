@@ -108,6 +108,18 @@ impl Document {
         }
     }
 
+    /// How much of the source an element takes up, or a little more.
+    pub(super) fn source_length(&self, id: NodeId) -> usize {
+        let start = self.element(id).name.span.start as usize;
+        let next = self.node(id).and_then(|node| self.nodes.get(node.end as usize));
+        let end = match next.map(|next| next.kind) {
+            Some(Kind::Element(next)) => next.name.span.start as usize,
+            Some(Kind::Text { span, .. }) if !span.in_arena => span.start as usize,
+            _ => self.source.len(),
+        };
+        end.saturating_sub(start)
+    }
+
     pub(crate) fn tag(&self, id: NodeId) -> Tag {
         self.element(id).tag
     }
@@ -123,6 +135,11 @@ impl Document {
 
     pub(super) fn prefix(&self, name: QName) -> &str {
         self.str(name.span).get(..usize::from(name.prefix_length)).unwrap_or_default()
+    }
+
+    pub(super) fn local(&self, name: QName) -> &str {
+        let skip = if name.prefix_length == 0 { 0 } else { usize::from(name.prefix_length) + 1 };
+        self.str(name.span).get(skip..).unwrap_or_default()
     }
 
     pub(super) fn attributes_of(&self, element: &Element) -> &[Attribute] {
