@@ -3,7 +3,7 @@
 //!
 //! It is infallible by type, and its output is never empty: an element has at least its two tags.
 
-use super::tree::{Attribute, Document, Element, Kind, NodeId};
+use super::tree::{Attribute, Declaration, Document, Element, Kind, NodeId, Span};
 
 /// How an element is written; chosen by a Signature.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,36 +32,115 @@ impl CanonicalBytes {
 /// The canonical form of the element `id`, without the subtree of `skip`.
 pub(crate) fn canonicalize(document: &Document, id: NodeId, skip: Option<NodeId>, method: &Method) -> CanonicalBytes {
     // Rarely longer than its source; if so, it grows.
-    let mut text = String::with_capacity(document.source_length(id) + 512);
-    Writer::new(document, skip, method, &mut text).write(id);
-    CanonicalBytes(text)
+    let text = String::with_capacity(document.source_length(id) + 512);
+    let mut copy = Copy { source: &document.source, text, from: 0, to: 0 };
+    Writer::new(document, skip, method, &mut copy).write(id);
+    copy.flush();
+    CanonicalBytes(copy.text)
 }
 
 /// Whether the document was parsed from its own canonical form.
 pub(crate) fn is_canonical_form(document: &Document, method: &Method) -> bool {
-    let mut comparison = Comparison { rest: Some(document.source.as_bytes()) };
+    let mut comparison = Comparison { source: &document.source, agreed: Some(0) };
     Writer::new(document, None, method, &mut comparison).write(Document::ROOT);
-    comparison.rest == Some(&[])
+    comparison.agreed == Some(document.source.len())
 }
 
 trait Sink {
     fn put(&mut self, text: &str);
+
+    /// As [`Self::put`] of `source[start..end]`.
+    fn put_source(&mut self, start: usize, end: usize);
 }
 
-impl Sink for String {
-    fn put(&mut self, text: &str) {
-        self.push_str(text);
+/// Appends to `text`. What follows each other in the source too is copied in one go: of a source that is
+/// canonical already, all around the Signature.
+struct Copy<'a> {
+    source: &'a str,
+    text: String,
+    /// A piece of the source that comes next and is not yet copied.
+    from: usize,
+    to: usize,
+}
+
+impl Copy<'_> {
+    fn flush(&mut self) {
+        self.text.push_str(self.source.get(self.from..self.to).unwrap_or_default());
+        self.from = self.to;
     }
 }
 
-/// What is still expected; `None` once something else came.
+impl Sink for Copy<'_> {
+    #[inline]
+    fn put(&mut self, text: &str) {
+        let next = self.source.as_bytes().get(self.to..).unwrap_or_default();
+        if self.from < self.to && next.starts_with(text.as_bytes()) {
+            self.to += text.len();
+        } else {
+            self.flush();
+            self.text.push_str(text);
+        }
+    }
+
+    #[inline]
+    fn put_source(&mut self, start: usize, end: usize) {
+        if start != self.to || self.from == self.to {
+            self.flush();
+            self.from = start;
+        }
+        self.to = end;
+    }
+}
+
+/// How far the source is what was put; `None` once something else came.
 struct Comparison<'a> {
-    rest: Option<&'a [u8]>,
+    source: &'a str,
+    agreed: Option<usize>,
 }
 
 impl Sink for Comparison<'_> {
+    #[inline]
     fn put(&mut self, text: &str) {
-        self.rest = self.rest.and_then(|rest| rest.strip_prefix(text.as_bytes()));
+        let agreed = self
+            .agreed
+            .filter(|agreed| self.source.as_bytes().get(*agreed..).unwrap_or_default().starts_with(text.as_bytes()));
+        self.agreed = agreed.map(|agreed| agreed + text.len());
+    }
+
+    #[inline]
+    fn put_source(&mut self, start: usize, end: usize) {
+        if self.agreed == Some(start) {
+            self.agreed = Some(end);
+        } else {
+            self.put(self.source.get(start..end).unwrap_or_default());
+        }
+    }
+}
+
+/// A prefix and the namespace name that it stands for.
+#[derive(Clone, Copy)]
+struct Binding<'a> {
+    prefix: Prefix<'a>,
+    uri: &'a str,
+}
+
+/// Compared at every element with all in scope, so by its first bytes, which are mostly the whole.
+#[derive(Clone, Copy)]
+struct Prefix<'a> {
+    first: u64,
+    whole: &'a str,
+}
+
+impl<'a> Prefix<'a> {
+    fn of(whole: &'a str) -> Self {
+        Self { first: whole.bytes().take(8).fold(0, |first, byte| first << 8 | u64::from(byte)), whole }
+    }
+}
+
+impl PartialEq for Prefix<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        // No prefix holds a NUL, so short ones differ in their first bytes or not at all.
+        self.first == other.first && (self.whole.len() <= 8 && other.whole.len() <= 8 || self.whole == other.whole)
     }
 }
 
@@ -70,12 +149,14 @@ struct Writer<'a, S> {
     skip: Option<NodeId>,
     method: &'a Method,
     sink: &'a mut S,
-    /// (prefix, namespace name) declared by the source, innermost last.
-    scope: Vec<(&'a str, &'a str)>,
-    /// (prefix, namespace name) written so far, innermost last.
-    written: Vec<(&'a str, &'a str)>,
+    /// Declared by the source, innermost last.
+    scope: Vec<Binding<'a>>,
+    /// Written so far, innermost last.
+    written: Vec<Binding<'a>>,
+    /// Of the element around, if it was written.
+    parent_prefix: Option<Prefix<'a>>,
     /// Working space of one element.
-    to_write: Vec<(&'a str, &'a str)>,
+    to_write: Vec<Binding<'a>>,
     sorted: Vec<&'a Attribute>,
 }
 
@@ -90,6 +171,7 @@ impl<'a, S: Sink> Writer<'a, S> {
             sink,
             scope,
             written,
+            parent_prefix: None,
             to_write: Vec::with_capacity(8),
             sorted: Vec::with_capacity(8),
         }
@@ -117,7 +199,11 @@ impl<'a, S: Sink> Writer<'a, S> {
     fn enter(&mut self, element: &'a Element) {
         let document = self.document;
         let declared = document.declarations_of(element);
-        self.scope.extend(declared.iter().map(|declared| (document.str(declared.prefix), document.str(declared.uri))));
+        let binding = |declared: &Declaration| Binding {
+            prefix: Prefix::of(document.str(declared.prefix)),
+            uri: document.str(declared.uri),
+        };
+        self.scope.extend(declared.iter().map(binding));
     }
 
     /// Recursion is bounded by the parser's limit of depth.
@@ -128,19 +214,30 @@ impl<'a, S: Sink> Writer<'a, S> {
         let written = self.written.len();
         self.enter(element);
 
-        let name = document.str(element.name.span);
-        self.sink.put("<");
-        self.sink.put(name);
+        let name = element.name.span;
+        // A start tag has its `<` right before the name.
+        self.sink.put_source((name.start as usize).saturating_sub(1), name.end as usize);
         self.namespaces(element, scope, position);
         self.attributes(element);
         self.sink.put(">");
+        let around = self.parent_prefix.replace(Prefix::of(document.prefix(element.name)));
         self.content(id);
-        self.sink.put("</");
-        self.sink.put(name);
-        self.sink.put(">");
+        self.parent_prefix = around;
+        self.end_tag(id, name);
 
         self.scope.truncate(scope);
         self.written.truncate(written);
+    }
+
+    fn end_tag(&mut self, id: NodeId, name: Span) {
+        match self.document.node(id).map_or(0, |node| node.end_tag) as usize {
+            0 => {
+                self.sink.put("</");
+                self.sink.put(self.document.str(name));
+            }
+            start => self.sink.put_source(start, start + 2 + (name.end - name.start) as usize),
+        }
+        self.sink.put(">");
     }
 
     fn content(&mut self, id: NodeId) {
@@ -152,7 +249,7 @@ impl<'a, S: Sink> Writer<'a, S> {
             match node.kind {
                 _ if self.skip == Some(next) => {}
                 Kind::Element(_) => self.element(next, Position::Inside),
-                Kind::Text { span, plain: true } => self.sink.put(document.str(span)),
+                Kind::Text { span, plain: true } => self.sink.put_source(span.start as usize, span.end as usize),
                 Kind::Text { span, plain: false } => self.escaped_text(document.str(span)),
             }
             next = NodeId(node.end);
@@ -160,16 +257,21 @@ impl<'a, S: Sink> Writer<'a, S> {
     }
 
     fn namespaces(&mut self, element: &'a Element, scope_before: usize, position: Position) {
+        if matches!(position, Position::Inside) && scope_before == self.scope.len() && self.has_written(element) {
+            return;
+        }
         self.to_write.clear();
         match self.method {
             Method::Exclusive { prefixes } => self.visibly_utilized(element, prefixes),
             Method::Inclusive => self.all_in_scope(scope_before, position),
         }
         if self.to_write.len() > 1 {
-            self.to_write.sort_unstable_by_key(|(prefix, _)| *prefix);
+            self.to_write.sort_unstable_by_key(|binding| binding.prefix.whole);
         }
         for at in 0..self.to_write.len() {
-            let Some((prefix, uri)) = self.to_write.get(at).copied() else { break };
+            let Some(Binding { prefix: Prefix { whole: prefix, .. }, uri }) = self.to_write.get(at).copied() else {
+                break;
+            };
             if prefix.is_empty() {
                 self.sink.put(" xmlns=\"");
             } else {
@@ -183,18 +285,27 @@ impl<'a, S: Sink> Writer<'a, S> {
         self.written.append(&mut self.to_write);
     }
 
+    /// Whether an element without declarations needs none in the output: its parent, under the same scope,
+    /// was written with what a PrefixList asks for, so its own prefixes are all that could be new.
+    fn has_written(&self, element: &Element) -> bool {
+        let document = self.document;
+        let name = element.name;
+        let inner = document.attributes_of(element).iter().all(|attribute| attribute.name.prefix_length == 0);
+        *self.method == Method::Inclusive || inner && self.parent_prefix == Some(Prefix::of(document.prefix(name)))
+    }
+
     /// Exclusive XML Canonicalization 1.0 §3: the prefixes of the element and of its attributes, and
     /// those of the InclusiveNamespaces that are in scope.
     fn visibly_utilized(&mut self, element: &'a Element, inclusive: &'a [String]) {
         let document = self.document;
-        self.need(document.prefix(element.name));
+        self.need(Prefix::of(document.prefix(element.name)));
         for attribute in document.attributes_of(element) {
             if attribute.name.prefix_length != 0 {
-                self.need(document.prefix(attribute.name));
+                self.need(Prefix::of(document.prefix(attribute.name)));
             }
         }
         for prefix in inclusive {
-            self.need(prefix);
+            self.need(Prefix::of(prefix));
         }
     }
 
@@ -205,22 +316,21 @@ impl<'a, S: Sink> Writer<'a, S> {
             Position::Inside => scope_before,
         };
         for at in first..self.scope.len() {
-            if let Some((prefix, _)) = self.scope.get(at).copied() {
+            if let Some(Binding { prefix, .. }) = self.scope.get(at).copied() {
                 self.need(prefix);
             }
         }
     }
 
     /// Notes `prefix` unless an ancestor in the output says the same of it.
-    fn need(&mut self, prefix: &'a str) {
-        let find =
-            |list: &[(&'a str, &'a str)]| list.iter().rev().find(|(other, _)| *other == prefix).map(|(_, uri)| *uri);
+    fn need(&mut self, prefix: Prefix<'a>) {
+        let find = |list: &[Binding<'a>]| list.iter().rev().find(|other| other.prefix == prefix).map(|found| found.uri);
         let Some(uri) = find(&self.scope) else { return };
         let already = find(&self.written);
         // An undeclared default is written only where an ancestor in the output has one.
-        let same = already.map_or(uri.is_empty(), |already| already == uri);
-        if !same && !self.to_write.iter().any(|(other, _)| *other == prefix) {
-            self.to_write.push((prefix, uri));
+        let same = already.map_or(uri.is_empty(), |already| std::ptr::eq(already, uri) || already == uri);
+        if !same && !self.to_write.iter().any(|other| other.prefix == prefix) {
+            self.to_write.push(Binding { prefix, uri });
         }
     }
 
@@ -242,8 +352,8 @@ impl<'a, S: Sink> Writer<'a, S> {
 
     fn attribute(&mut self, attribute: &Attribute) {
         let document = self.document;
-        if let Some(verbatim) = verbatim(document, attribute) {
-            self.sink.put(verbatim);
+        if is_verbatim(document, attribute) {
+            self.sink.put_source(attribute.name.span.start as usize - 1, attribute.value.end as usize + 1);
             return;
         }
         self.sink.put(" ");
@@ -303,15 +413,17 @@ enum Position {
     Inside,
 }
 
-/// ` name="value"` as the source has it, where that is how it is written.
-fn verbatim<'a>(document: &'a Document, attribute: &Attribute) -> Option<&'a str> {
+/// Whether the source has ` name="value"`, as it is written. A plain value is one of the source.
+fn is_verbatim(document: &Document, attribute: &Attribute) -> bool {
     let (name, value) = (attribute.name.span, attribute.value);
-    if !attribute.plain || name.in_arena || value.in_arena {
-        return None;
-    }
-    let written = document.source.get((name.start as usize).checked_sub(1)?..value.end as usize + 1)?;
-    let between = document.source.as_bytes().get(name.end as usize..value.start as usize)?;
-    (written.starts_with(' ') && between == b"=\"" && written.ends_with('"')).then_some(written)
+    let at = |place: u32| document.source.as_bytes().get(place as usize);
+    attribute.plain
+        && name.start > 0
+        && at(name.start - 1) == Some(&b' ')
+        && value.start == name.end + 2
+        && at(name.end) == Some(&b'=')
+        && at(name.end + 1) == Some(&b'"')
+        && at(value.end) == Some(&b'"')
 }
 
 fn is_in_order(document: &Document, attributes: &[Attribute]) -> bool {

@@ -12,7 +12,7 @@ const fn classes() -> [u8; 256] {
         let in_name = byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
         let in_uri =
             byte.is_ascii_graphic() && !matches!(byte, b'<' | b'>' | b'"' | b'`' | b'{' | b'}' | b'|' | b'\\' | b'^');
-        #[expect(clippy::indexing_slicing, reason = "a byte is an index of 256; a mistake would not compile")]
+        #[expect(clippy::indexing_slicing, reason = "a mistake would not compile")]
         {
             classes[byte as usize] = in_name as u8 * IN_NAME + in_uri as u8 * IN_URI;
         }
@@ -26,6 +26,7 @@ fn is_of(class: u8, byte: u8) -> bool {
 }
 
 /// How many bytes at the beginning may stand in a name.
+#[inline]
 pub(super) fn name_length(bytes: &[u8]) -> usize {
     bytes.iter().position(|byte| !is_of(IN_NAME, *byte)).unwrap_or(bytes.len())
 }
@@ -70,4 +71,31 @@ fn numeric(digits: &[u8], radix: u32, most: usize) -> Option<(char, usize)> {
 /// XML 1.0 §2.2 `Char`.
 fn is_xml_char(character: char) -> bool {
     matches!(character, '\t' | '\n' | '\r' | '\u{20}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_ends_at_the_first_byte_that_is_none_of_its() {
+        for byte in 0..=u8::MAX {
+            let stands = byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+            assert_eq!(name_length(&[b'a', byte, b'a']), if stands { 3 } else { 1 }, "{byte:#x}");
+        }
+    }
+
+    #[test]
+    fn a_reference_has_at_most_ten_characters() {
+        assert_eq!(reference(b"#x10FFFF;"), Some(('\u{10ffff}', 9)));
+        assert_eq!(reference(b"#x010FFFF;"), None);
+        assert_eq!(reference(b"#0000065;"), Some(('A', 9)));
+        assert_eq!(reference(b"#00000065;"), None);
+        assert_eq!(reference(b"#1114112;"), None);
+        for none in
+            ["", "#;", "#x;", "#X41;", "lt", "LT;", "#x41", "#+65;", "#x+41;", "#6a;", "nbsp;", "#xD800;", "#0;"]
+        {
+            assert_eq!(reference(none.as_bytes()), None, "{none}");
+        }
+    }
 }

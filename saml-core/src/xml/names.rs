@@ -125,10 +125,13 @@ macro_rules! attributes {
             Unknown,
         }
 
+        /// In no namespace.
+        const PLAIN: &[(&str, Attr)] = &[$(($name, Attr::$variant),)*];
+
         impl Attr {
             pub(super) fn of(namespace: Namespace, local: &str) -> Self {
                 match (namespace, local) {
-                    $((Namespace::None, $name) => Self::$variant,)*
+                    (Namespace::None, _) => plain_attribute(local),
                     (Namespace::Xsi, "type") => Self::XsiType,
                     (Namespace::Xsi, "nil") => Self::XsiNil,
                     (Namespace::Xml, "lang") => Self::XmlLang,
@@ -138,6 +141,39 @@ macro_rules! attributes {
             }
         }
     };
+}
+
+/// One comparison instead of one with each name: where a name is in [`PLAIN`], by [`slot`].
+const SLOTS: [u8; 128] = slots();
+
+const ABSENT: u8 = u8::MAX;
+
+const fn slots() -> [u8; 128] {
+    let mut slots = [ABSENT; 128];
+    let mut at = 0;
+    while at < PLAIN.len() {
+        #[expect(clippy::indexing_slicing, reason = "a mistake would not compile")]
+        {
+            let slot = slot(PLAIN[at].0);
+            assert!(slots[slot] == ABSENT, "two names share a slot: change the factors of `slot`");
+            slots[slot] = at as u8;
+        }
+        at += 1;
+    }
+    slots
+}
+
+/// Of the length, the first and the last byte; the factors were searched for until no two names met.
+const fn slot(name: &str) -> usize {
+    match name.as_bytes() {
+        [first, .., last] => (name.len() + *first as usize * 13 + *last as usize * 30) % 128,
+        _ => 0,
+    }
+}
+
+fn plain_attribute(local: &str) -> Attr {
+    let found = SLOTS.get(slot(local)).and_then(|at| PLAIN.get(usize::from(*at)));
+    found.filter(|(name, _)| *name == local).map_or(Attr::Unknown, |(_, attr)| *attr)
 }
 
 attributes! {

@@ -57,7 +57,7 @@ pub(crate) fn parse(text: XmlText, limits: &Limits, comments: Comments) -> Resul
     let start = text.start();
     let source = text.into_string();
     let mut parser = Parser::new(&source, start, limits, comments);
-    parser.document()?;
+    parser.document().map_err(|rejection| *rejection)?;
     let Parser { arena, nodes, attributes, declarations, .. } = parser;
     Ok(Document { source, arena, nodes, attributes, declarations })
 }
@@ -98,7 +98,8 @@ struct UnknownAttribute {
     key: u64,
 }
 
-type Parsed<T> = Result<T, Rejection>;
+/// Boxed, for a refusal is large and these results come and go a dozen times for each tag.
+type Parsed<T> = Result<T, Box<Rejection>>;
 
 impl<'a> Parser<'a> {
     fn new(source: &'a str, position: usize, limits: &'a Limits, comments: Comments) -> Self {
@@ -162,16 +163,16 @@ impl<'a> Parser<'a> {
     fn declaration_or_instruction(&mut self) -> Parsed<()> {
         let rest = self.rest();
         if rest.starts_with(b"<?") {
-            return Err(Rejection::XmlProcessingInstructionForbidden);
+            return Err(Rejection::XmlProcessingInstructionForbidden.into());
         }
         if rest.starts_with(b"<![CDATA[") {
-            return Err(Rejection::XmlCdataForbidden);
+            return Err(Rejection::XmlCdataForbidden.into());
         }
         if !rest.starts_with(b"<!--") {
-            return Err(Rejection::XmlDoctypeForbidden);
+            return Err(Rejection::XmlDoctypeForbidden.into());
         }
         if self.comments == Comments::Refuse {
-            return Err(Rejection::XmlCommentForbidden);
+            return Err(Rejection::XmlCommentForbidden.into());
         }
         let body = rest.get(4..).unwrap_or_default();
         let length = memchr::memmem::find(body, b"--").ok_or_else(|| self.malformed("a comment is not closed"))?;
@@ -207,7 +208,7 @@ impl<'a> Parser<'a> {
             declarations: (index(first_declaration)?, index(self.declarations.len())?),
         };
         let parent = self.open.last().map_or(0, |open| open.node);
-        self.nodes.push(Node { parent, end: node + 1, kind: Kind::Element(element) });
+        self.nodes.push(Node { parent, end: node + 1, end_tag: 0, kind: Kind::Element(element) });
         if empty {
             self.bindings.truncate(bindings);
         } else {
@@ -217,6 +218,7 @@ impl<'a> Parser<'a> {
     }
 
     fn end_tag(&mut self) -> Parsed<()> {
+        let start = index(self.position)?;
         self.position += 2;
         let Some(open) = self.open.pop() else {
             return Err(self.malformed("an end tag has no start tag"));
@@ -231,6 +233,7 @@ impl<'a> Parser<'a> {
         let end = index(self.nodes.len())?;
         if let Some(node) = self.nodes.get_mut(open.node as usize) {
             node.end = end;
+            node.end_tag = start;
         }
         self.bindings.truncate(open.bindings);
         Ok(())
@@ -265,7 +268,7 @@ impl<'a> Parser<'a> {
         self.expect(b'=', "an attribute has no value")?;
         self.skip_space();
         let (value, plain) = self.attribute_value()?;
-        if name.prefix_length == 0 && self.str(name.span) == "xmlns" {
+        if name.prefix_length == 0 && self.bytes(name.span) == b"xmlns" {
             self.declarations.push(Declaration { prefix: Span::EMPTY, uri: value });
         } else if name.prefix_length != 0 && self.prefix(name) == "xmlns" {
             let prefix = Span { start: name.span.start + 6, ..name.span };
@@ -308,6 +311,7 @@ impl<'a> Parser<'a> {
     // ---- Names and namespaces
 
     /// An ASCII QName (Namespaces in XML 1.0 §4).
+    #[inline(always)]
     fn name(&mut self) -> Parsed<QName> {
         let start = self.position;
         let mut prefix_length = 0;
@@ -322,6 +326,7 @@ impl<'a> Parser<'a> {
         Ok(QName { span: self.source_span(start, start + length)?, prefix_length })
     }
 
+    #[inline(always)]
     fn name_part(&mut self) -> Parsed<usize> {
         let rest = self.rest();
         if !rest.first().is_some_and(|first| first.is_ascii_alphabetic() || *first == b'_') {
@@ -373,7 +378,7 @@ impl<'a> Parser<'a> {
     }
 
     fn find(&self, prefix: &str) -> Option<Binding> {
-        self.bindings.iter().rev().find(|binding| self.str(binding.prefix) == prefix).copied()
+        self.bindings.iter().rev().find(|binding| self.bytes(binding.prefix) == prefix.as_bytes()).copied()
     }
 
     fn resolve(&self, name: QName, prefix: &str) -> Parsed<Option<Binding>> {
@@ -391,7 +396,7 @@ impl<'a> Parser<'a> {
         for at in first..self.attributes.len() {
             let Some(name) = self.attributes.get(at).map(|attribute| attribute.name) else { break };
             let (namespace, uri) = match self.prefix(name) {
-                "" => (Namespace::None, Span::EMPTY),
+                _ if name.prefix_length == 0 => (Namespace::None, Span::EMPTY),
                 "xml" => (Namespace::Xml, Span::EMPTY),
                 prefix => match self.resolve(name, prefix)? {
                     Some(binding) => (binding.namespace, binding.uri),
@@ -469,7 +474,7 @@ impl<'a> Parser<'a> {
         let node = index(self.nodes.len())?;
         let parent = self.open.last().map_or(0, |open| open.node);
         limit("bytes in a text", (span.end - span.start) as usize, self.text_limit(parent))?;
-        self.nodes.push(Node { parent, end: node + 1, kind: Kind::Text { span, plain } });
+        self.nodes.push(Node { parent, end: node + 1, end_tag: 0, kind: Kind::Text { span, plain } });
         Ok(())
     }
 
@@ -553,12 +558,19 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    fn malformed(&self, problem: &'static str) -> Rejection {
-        Rejection::XmlMalformed { problem, offset: self.position }
+    #[cold]
+    fn malformed(&self, problem: &'static str) -> Box<Rejection> {
+        Box::new(Rejection::XmlMalformed { problem, offset: self.position })
     }
 
     fn str(&self, span: Span) -> &str {
         let text = if span.in_arena { self.arena.as_str() } else { self.source };
+        text.get(span.start as usize..span.end as usize).unwrap_or_default()
+    }
+
+    /// As [`Self::str`], where a comparison is all that follows.
+    fn bytes(&self, span: Span) -> &[u8] {
+        let text = if span.in_arena { self.arena.as_bytes() } else { self.source.as_bytes() };
         text.get(span.start as usize..span.end as usize).unwrap_or_default()
     }
 
@@ -589,19 +601,24 @@ enum Context {
 
 /// The first eight bytes of a local name and its length, mixed.
 fn key(local: &str) -> u64 {
-    let mut first = [0; 8];
-    first.iter_mut().zip(local.bytes()).for_each(|(to, from)| *to = from);
-    u64::from_le_bytes(first) ^ (local.len() as u64) << 56
+    let first = local.bytes().take(8).fold(0, |first, byte| first << 8 | u64::from(byte));
+    first ^ (local.len() as u64) << 56
 }
 
-fn forbidden(problem: &'static str) -> Rejection {
-    Rejection::XmlNamespaceForbidden { problem }
+#[cold]
+fn forbidden(problem: &'static str) -> Box<Rejection> {
+    Box::new(Rejection::XmlNamespaceForbidden { problem })
 }
 
 fn limit(what: &'static str, spent: usize, limit: usize) -> Parsed<()> {
-    if spent > limit { Err(Rejection::XmlLimitExceeded { what, limit }) } else { Ok(()) }
+    if spent > limit { Err(over(what, limit)) } else { Ok(()) }
 }
 
 fn index(number: usize) -> Parsed<u32> {
-    u32::try_from(number).map_err(|_| Rejection::XmlLimitExceeded { what: "bytes", limit: u32::MAX as usize })
+    u32::try_from(number).map_err(|_| over("bytes", u32::MAX as usize))
+}
+
+#[cold]
+fn over(what: &'static str, limit: usize) -> Box<Rejection> {
+    Box::new(Rejection::XmlLimitExceeded { what, limit })
 }

@@ -30,6 +30,8 @@ pub(super) struct Node {
     pub(super) parent: u32,
     /// One past the last node of the subtree.
     pub(super) end: u32,
+    /// Where the source has its end tag, of the same name as the start tag; zero where there is none.
+    pub(super) end_tag: u32,
     pub(super) kind: Kind,
 }
 

@@ -3,7 +3,7 @@
 use super::*;
 use crate::xml::tree::{Child, NodeId};
 
-fn document(xml: &str) -> Parsed<Document> {
+fn document(xml: &str) -> Result<Document, Rejection> {
     parse(XmlText::admit(xml.as_bytes().to_vec())?, &Limits::RESPONSE, Comments::Refuse)
 }
 
