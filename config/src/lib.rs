@@ -19,6 +19,7 @@ mod source;
 mod table;
 mod yaml;
 
+pub use check::EXPIRY_WARNING_DAYS;
 pub use document::reference;
 pub use environment::process_environment;
 pub use errors::{ConfigError, ConfigErrors, Warning};

@@ -5,7 +5,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use saml_core::{ServiceProvider, SsoUrl, TrustedIdp};
+use saml_core::{
+    Certificate, ClaimNames, EntityId, IdpId, NewKeys, ServiceProvider, Sign, SsoUrl, TrustError, TrustedIdp,
+};
+use url::Url;
 
 /// Scheme and authority of an address that browsers use, such as `https://app.example.com`.
 /// The authority is lower case and carries a port only where it is not the scheme's default.
@@ -71,12 +74,85 @@ pub struct TlsFiles {
     pub key_file: PathBuf,
 }
 
+/// What the settings say of an IdP; which keys it signs with may be learned later, see [`Trust`].
 #[derive(Debug, Clone)]
 pub struct IdentityProvider {
-    pub trusted: TrustedIdp,
-    pub sso_url: SsoUrl,
+    pub id: IdpId,
+    pub entity_id: EntityId,
+    pub trust: Trust,
+    pub sign: Sign,
+    pub claims: ClaimNames,
+    /// The domains that it speaks for, in lower case; with several IdPs never empty. Empty: every domain.
+    pub email_domains: Vec<String>,
+    /// The IdPs whose users are known to upstreams as `<id>:<unique id>`, of the one whose users have no prefix.
+    pub reserved: Vec<IdpId>,
     pub binding: Binding,
     pub button: Button,
+    pub expired_certificates: ExpiredCertificates,
+}
+
+impl IdentityProvider {
+    /// The certificates in the settings; none where they are fetched.
+    pub fn certificates(&self) -> &[Certificate] {
+        match &self.trust {
+            Trust::Pinned { certificates, .. } => certificates,
+            Trust::Fetched(_) => &[],
+        }
+    }
+
+    /// The address in the settings or in the metadata file; `None` where fetched metadata will say.
+    pub fn sso_url(&self) -> Option<&SsoUrl> {
+        match &self.trust {
+            Trust::Pinned { sso_url, .. } => Some(sso_url),
+            Trust::Fetched(source) => source.sso_url.as_ref(),
+        }
+    }
+
+    /// The IdP as responses are held against it, with these keys.
+    ///
+    /// # Errors
+    /// Fewer than one or more than four different certificates.
+    pub fn trusting(&self, certificates: Vec<Certificate>) -> Result<TrustedIdp, TrustError> {
+        let (id, entity_id) = (self.id.clone(), self.entity_id.clone());
+        let trusted = TrustedIdp::new(id, entity_id, certificates, self.sign, self.claims.clone())?;
+        let trusted = trusted.reserving(self.reserved.clone());
+        Ok(match self.email_domains.as_slice() {
+            [] => trusted,
+            domains => trusted.speaking_for(domains.to_vec()),
+        })
+    }
+}
+
+/// Where the keys and the address of an IdP come from.
+#[derive(Debug, Clone)]
+pub enum Trust {
+    /// From the settings and the files beside them: the same until a restart.
+    Pinned { certificates: Vec<Certificate>, sso_url: SsoUrl },
+    /// From `metadata_url`, read again and again while the process runs.
+    Fetched(MetadataSource),
+}
+
+/// Metadata by URL, and what of it is believed.
+#[derive(Debug, Clone)]
+pub struct MetadataSource {
+    /// https, or http on this machine.
+    pub url: Url,
+    /// `trusted_keys`, never empty; or `new_keys: accept`.
+    pub new_keys: NewKeys,
+    /// `metadata_refresh`: default 1 h.
+    pub refresh: Duration,
+    /// `metadata_ca_file`: the only authorities for that server, instead of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// `sso_url`: what the metadata says of it is then not used.
+    pub sso_url: Option<SsoUrl>,
+}
+
+/// `expired_certificates`: what a certificate's date means for a login.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExpiredCertificates {
+    /// Nothing but a warning.
+    Accept,
+    Refuse,
 }
 
 /// How the AuthnRequest travels (SAML Bindings 2.0 §3.4, §3.5).
@@ -156,6 +232,8 @@ pub enum Access {
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Allow {
+    /// The IdPs whose word counts; never empty. Where there is one IdP and the rule names none, that one.
+    pub idps: Vec<IdpId>,
     /// Compared byte for byte.
     pub groups: Vec<String>,
     /// Compared by `eq_ignore_ascii_case`.

@@ -3,12 +3,14 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use config::{ConfigError, ConfigErrors, Loaded, Settings, Warning};
+use config::{ConfigError, ConfigErrors, Loaded, Settings, Trust, Warning};
+use saml_core::NewKeys;
 use serde_json::json;
 
-use crate::{explain, keys, server};
+use crate::{explain, idps, keys, server};
 
 #[derive(Parser)]
 #[command(
@@ -179,9 +181,12 @@ fn approve(file: &Path, settings: &Settings, warnings: &[Warning]) -> String {
     lines.push(format!("  SP Entity ID   {}", settings.service_provider.entity_id));
     lines.push(format!("  ACS URL        {}", settings.service_provider.acs_url));
     for idp in &settings.identity_providers {
-        let trusted = &idp.trusted;
-        lines.push(format!("  IdP Entity ID  {}   (`{}`)", trusted.entity_id(), trusted.id()));
-        for certificate in trusted.certificates() {
+        lines.push(format!("  IdP Entity ID  {}   (`{}`)", idp.entity_id, idp.id));
+        if let Trust::Fetched(source) = &idp.trust {
+            lines.push(format!("  its metadata   {}, every {}", idps::metadata_place(source), minutes(source.refresh)));
+            lines.extend(keys_that_may_come(&source.new_keys));
+        }
+        for certificate in idp.certificates() {
             lines.push(format!(
                 "  its key        {} {}, until {}",
                 certificate.key_description(),
@@ -191,6 +196,17 @@ fn approve(file: &Path, settings: &Settings, warnings: &[Warning]) -> String {
         }
     }
     lines.join("\n")
+}
+
+fn keys_that_may_come(new_keys: &NewKeys) -> Vec<String> {
+    match new_keys {
+        NewKeys::Listed(keys) => keys.iter().map(|key| format!("  may sign with  {key}")).collect(),
+        NewKeys::Accept => vec!["  may sign with  whatever its metadata says".to_owned()],
+    }
+}
+
+fn minutes(duration: Duration) -> String {
+    format!("{} min", duration.as_secs() / 60)
 }
 
 fn generate_keys(dir: &Path) -> ExitCode {

@@ -11,6 +11,7 @@ pub mod exchange;
 pub mod explain;
 pub mod identity_headers;
 pub mod identity_jwt;
+pub mod idps;
 pub mod ingress;
 pub mod keys;
 pub mod lifecycle;

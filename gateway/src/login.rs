@@ -1,7 +1,9 @@
 //! Start and finish a login. Pure: effects are returned as values, randomness and time are given.
 
-use config::{Binding, Claim, IdentityHeaders, IdentityProvider, SessionSettings};
-use saml_core::{AcceptedLogin, Authentication, AuthnRequest, PostForm, RequestId, ServiceProvider, Timestamp};
+use config::{Binding, Claim, ExpiredCertificates, IdentityHeaders, IdentityProvider, SessionSettings};
+use saml_core::{
+    AcceptedLogin, Authentication, AuthnRequest, PostForm, RequestId, ServiceProvider, SsoUrl, Timestamp, TrustedIdp,
+};
 
 use crate::refusal::Refusal;
 use crate::session::{BindingHash, BrowserBinding, PendingLogin, PendingState, Rounds, SessionKey, SessionRecord};
@@ -38,17 +40,23 @@ pub enum Departure {
     Post(PostForm),
 }
 
-pub fn start(idp: &IdentityProvider, sp: &ServiceProvider, wish: &Wish<'_>, now: Timestamp) -> StartedLogin {
+pub fn start(
+    idp: &IdentityProvider,
+    sso_url: &SsoUrl,
+    sp: &ServiceProvider,
+    wish: &Wish<'_>,
+    now: Timestamp,
+) -> StartedLogin {
     let request_id = RequestId::from_random(wish.entropy.request_id);
     // What comes back is ignored: the handle is there because some IdPs fail without one.
     let relay_state: String = wish.entropy.relay_state.iter().map(|byte| format!("{byte:02x}")).collect();
-    let request = AuthnRequest { id: &request_id, issue_instant: now, sso_url: &idp.sso_url, sp, force_authn: false };
+    let request = AuthnRequest { id: &request_id, issue_instant: now, sso_url, sp, force_authn: false };
     let departure = match idp.binding {
         Binding::Redirect => Departure::Redirect(request.redirect_url(&relay_state)),
         Binding::Post => Departure::Post(request.post_form(&relay_state)),
     };
     let pending = PendingLogin {
-        idp: idp.trusted.id().clone(),
+        idp: idp.id.clone(),
         return_url: wish.return_url.into(),
         binding: wish.binding,
         created: now,
@@ -78,6 +86,25 @@ pub fn awaited(state: PendingState, binding: Option<&BrowserBinding>) -> Result<
         PendingState::Expired(pending) => home(Refusal::LoginExpired, Some(pending)),
         PendingState::Open(pending) if binding.is_some_and(|binding| pending.binding.matches(binding)) => Ok(pending),
         PendingState::Open(pending) => home(Refusal::LoginOfOtherBrowser, Some(pending)),
+    }
+}
+
+/// Whether the certificate behind the signature may still be used: its date counts only where the settings say so.
+///
+/// # Errors
+/// It has ended.
+pub fn check_signer(
+    idp: &IdentityProvider,
+    trusted: &TrustedIdp,
+    login: &AcceptedLogin,
+    now: Timestamp,
+) -> Result<(), Refusal> {
+    let signer = trusted.certificates().iter().find(|known| known.fingerprint() == login.signed_with());
+    match (idp.expired_certificates, signer) {
+        (ExpiredCertificates::Refuse, Some(signer)) if signer.not_after() <= now => {
+            Err(Refusal::CertificateExpired { fingerprint: signer.fingerprint(), ended: signer.not_after() })
+        }
+        (ExpiredCertificates::Accept | ExpiredCertificates::Refuse, _) => Ok(()),
     }
 }
 
@@ -138,7 +165,8 @@ mod tests {
             replaces: None,
             entropy: Entropy { request_id: [1; 20], relay_state: [2; 20] },
         };
-        start(&idp, &settings.service_provider, &wish, at(7))
+        let sso_url = idp.sso_url().unwrap().clone();
+        start(&idp, &sso_url, &settings.service_provider, &wish, at(7))
     }
 
     fn browser(letter: &str) -> BrowserBinding {

@@ -5,9 +5,12 @@ use std::sync::OnceLock;
 use config::Settings;
 use http::{Method, StatusCode};
 use prometheus::{
-    Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts,
-    Registry, TextEncoder,
+    Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Opts, Registry, TextEncoder,
 };
+use saml_core::{Certificate, Held, Timestamp};
+
+use crate::idps::Look;
 
 /// Label of requests that no route takes: our own endpoints and refusals before routing.
 const NO_ROUTE: &str = "samlgate";
@@ -24,6 +27,11 @@ pub struct Metrics {
     forwarded_signed_in: IntCounter,
     logins: IntCounterVec,
     store_errors: IntCounterVec,
+    metadata_refresh: IntCounterVec,
+    metadata_success: IntGaugeVec,
+    keys_held: IntGaugeVec,
+    addresses_held: IntGaugeVec,
+    certificate_not_after: GaugeVec,
     pub saml_verify_seconds: Histogram,
     pub sessions_active: IntGauge,
     pub session_cache_hits: IntCounter,
@@ -106,8 +114,8 @@ impl Metrics {
             "Access decisions; the reason of a refusal is its code.",
             &["decision", "reason"],
         )?;
-        describe_installation(&registry, settings)?;
-        Ok(Self {
+        describe_build(&registry)?;
+        let metrics = Self {
             routes: settings.routes.iter().map(|route| RouteMetrics::new(&route.id, &requests, &seconds)).collect(),
             no_route: RouteMetrics::new(NO_ROUTE, &requests, &seconds),
             forwarded_public: decisions.with_label_values(&["forward", "public"]),
@@ -125,6 +133,31 @@ impl Metrics {
                 "Operations that the session store did not answer.",
                 &["op"],
             )?,
+            metadata_refresh: counters(
+                &registry,
+                "samlgate_idp_metadata_refresh_total",
+                "Looks at an identity provider's metadata_url, by what came of them.",
+                &["idp", "result"],
+            )?,
+            metadata_success: gauges(
+                &registry,
+                "samlgate_idp_metadata_last_success_timestamp_seconds",
+                "When metadata_url last answered with metadata that is used, or that it has not changed.",
+                &["idp"],
+            )?,
+            keys_held: gauges(
+                &registry,
+                "samlgate_idp_keys_held",
+                "Keys in the fetched metadata that are not used: their fingerprints are not in trusted_keys.",
+                &["idp"],
+            )?,
+            addresses_held: gauges(
+                &registry,
+                "samlgate_idp_addresses_held",
+                "Changed addresses in the fetched metadata that are not used until somebody approves them.",
+                &["idp"],
+            )?,
+            certificate_not_after: not_after(&registry)?,
             saml_verify_seconds: histogram(
                 &registry,
                 HistogramOpts::new(
@@ -145,7 +178,11 @@ impl Metrics {
                 "Session look-ups that went to the store.",
             )?,
             registry,
-        })
+        };
+        for idp in &settings.identity_providers {
+            metrics.keys_end(idp.id.as_str(), idp.certificates());
+        }
+        Ok(metrics)
     }
 
     /// `route` is an index into the settings; none for what no route took.
@@ -183,6 +220,31 @@ impl Metrics {
         self.store_errors.with_label_values(&[operation]).inc();
     }
 
+    pub fn metadata_looked_at(&self, idp: &str, look: Look, now: Timestamp) {
+        self.metadata_refresh.with_label_values(&[idp, look.label()]).inc();
+        if look != Look::Failed {
+            self.metadata_success.with_label_values(&[idp]).set(now.unix_seconds());
+        }
+    }
+
+    /// What the fetched metadata offers and is not used.
+    pub fn metadata_held(&self, idp: &str, held: &[Held]) {
+        let addresses = held.iter().filter(|held| matches!(held, Held::Address { .. })).count();
+        let set = |gauges: &IntGaugeVec, count: usize| {
+            gauges.with_label_values(&[idp]).set(i64::try_from(count).unwrap_or(i64::MAX));
+        };
+        set(&self.keys_held, held.len().saturating_sub(addresses));
+        set(&self.addresses_held, addresses);
+    }
+
+    /// The keys of an IdP have changed, and with them the day on which the first of their certificates ends.
+    pub fn keys_end(&self, idp: &str, certificates: &[Certificate]) {
+        let Some(first) = certificates.iter().map(|known| known.not_after().unix_seconds()).min() else { return };
+        // Seconds since 1970 fit into the 53 bits of a float.
+        #[expect(clippy::cast_precision_loss, reason = "see above")]
+        self.certificate_not_after.with_label_values(&[&format!("idp:{idp}")]).set(first as f64);
+    }
+
     /// The text that Prometheus reads, and its content type.
     pub fn render(&self) -> (Vec<u8>, String) {
         let encoder = TextEncoder::new();
@@ -194,13 +256,16 @@ impl Metrics {
 }
 
 /// What does not change while the process runs.
-fn describe_installation(registry: &Registry, settings: &Settings) -> Result<(), prometheus::Error> {
+fn describe_build(registry: &Registry) -> Result<(), prometheus::Error> {
     let build = Gauge::with_opts(
         Opts::new("samlgate_build_info", "Always 1; the labels say which version runs.")
             .const_label("version", env!("CARGO_PKG_VERSION")),
     )?;
     build.set(1.0);
-    registry.register(Box::new(build))?;
+    registry.register(Box::new(build))
+}
+
+fn not_after(registry: &Registry) -> Result<GaugeVec, prometheus::Error> {
     let not_after = GaugeVec::new(
         Opts::new(
             "samlgate_certificate_not_after_timestamp_seconds",
@@ -208,19 +273,18 @@ fn describe_installation(registry: &Registry, settings: &Settings) -> Result<(),
         ),
         &["use"],
     )?;
-    for idp in &settings.identity_providers {
-        let first = idp.trusted.certificates().iter().map(|certificate| certificate.not_after().unix_seconds()).min();
-        if let Some(first) = first {
-            // Seconds since 1970 fit into the 53 bits of a float.
-            #[expect(clippy::cast_precision_loss, reason = "see above")]
-            not_after.with_label_values(&[&format!("idp:{}", idp.trusted.id())]).set(first as f64);
-        }
-    }
-    registry.register(Box::new(not_after))
+    registry.register(Box::new(not_after.clone()))?;
+    Ok(not_after)
 }
 
 fn counters(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, prometheus::Error> {
     let metric = IntCounterVec::new(Opts::new(name, help), labels)?;
+    registry.register(Box::new(metric.clone()))?;
+    Ok(metric)
+}
+
+fn gauges(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, prometheus::Error> {
+    let metric = IntGaugeVec::new(Opts::new(name, help), labels)?;
     registry.register(Box::new(metric.clone()))?;
     Ok(metric)
 }

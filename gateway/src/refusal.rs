@@ -3,7 +3,7 @@
 //! The text is for the administrator; `respond` gives the browser a plainer one. No NameID, e-mail
 //! address or unique id stands in it.
 
-use saml_core::Rejection;
+use saml_core::{Fingerprint, Rejection, Timestamp};
 
 /// How an upstream failed, which decides the status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +85,9 @@ refusals! {
     NotAllowed = "not_allowed",
         "the route admits certain e-mail addresses or domains, and the user's is none of them",
         "add the address or its domain to the route's `access`";
+    NotOfAllowedIdp { wanted: Vec<String>, seen: String } = "not_of_allowed_idp",
+        "the route takes the word of the identity providers {wanted:?}, and the user signed in with {seen:?}",
+        "sign in with one of them; or add the identity provider to `idps` of the route's `access`, if its groups and addresses are to count";
     GroupsTooLarge { bytes: usize, limit: usize } = "groups_too_large",
         "the user's groups make a header of {bytes} bytes, at most {limit} are sent",
         "name the groups that the application needs under `identity_headers.groups_filter`";
@@ -114,6 +117,12 @@ refusals! {
     LoginLoop { last: String } = "login_loop",
         "three rounds of sign-in in two minutes led to no session; the last reason was {last}",
         "allow cookies for this site, open it at the address of `public_url`, and see that the clocks agree";
+    IdpUnavailable { idp: String } = "idp_unavailable",
+        "the metadata of the identity provider {idp:?} has not been fetched yet",
+        "the log says why fetching failed: see that `metadata_url` answers from here, and that `trusted_keys` names a key of the IdP; it is tried again by itself";
+    CertificateExpired { fingerprint: Fingerprint, ended: Timestamp } = "certificate_expired",
+        "the response is signed with the key of the certificate {fingerprint}, which ended at {ended}, and `expired_certificates` is refuse",
+        "JumpCloud: SSO tab, IDP Certificate Valid, Regenerate certificate, Download Certificate; pin it here. Or write `expired_certificates: accept`";
     UnknownIdentityProvider { seen: String } = "unknown_identity_provider",
         "there is no identity provider {seen:?}",
         "start at the login page";

@@ -112,6 +112,7 @@ fn extra_header(refusal: &Refusal) -> Option<(http::HeaderName, HeaderValue)> {
         Refusal::StoreUnavailable { .. } | Refusal::UpstreamUnavailable { .. } => {
             Some((RETRY_AFTER, HeaderValue::from_static("5")))
         }
+        Refusal::IdpUnavailable { .. } => Some((RETRY_AFTER, HeaderValue::from_static("10"))),
         _ => None,
     }
 }
@@ -166,6 +167,12 @@ fn plain(refusal: &Refusal) -> Plain {
             StatusCode::FORBIDDEN,
             "You do not have access to this page",
             "You are signed in, but your account is in none of the groups that may open it. Ask your administrator, or use another account.",
+            Offer::OtherAccount,
+        ),
+        Refusal::NotOfAllowedIdp { .. } => say(
+            StatusCode::FORBIDDEN,
+            "You do not have access to this page",
+            "You are signed in, but this page is for people who sign in elsewhere. Use another account, or ask your administrator.",
             Offer::OtherAccount,
         ),
         Refusal::NotAllowed => say(
@@ -224,6 +231,18 @@ fn plain(refusal: &Refusal) -> Plain {
             StatusCode::FORBIDDEN,
             "Signing in does not work",
             "It was tried several times in a row without success. Allow cookies for this site and try again; if that does not help, tell your administrator the codes below.",
+            Offer::SignInAgain,
+        ),
+        Refusal::IdpUnavailable { .. } => say(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "Signing in is not possible right now",
+            "What is needed from your identity provider could not be fetched yet. It is tried again by itself; wait a moment, then try again.",
+            Offer::SignInAgain,
+        ),
+        Refusal::CertificateExpired { .. } => say(
+            StatusCode::FORBIDDEN,
+            "The sign-in was not accepted",
+            "What your identity provider sent does not fit what is set up here. Your administrator can correct this with the code below.",
             Offer::SignInAgain,
         ),
         Refusal::UnknownIdentityProvider { .. } => say(

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use config::{Settings, TlsFiles};
+use config::{Settings, TlsFiles, Trust};
 use pingora::apps::HttpServerApp;
 use pingora::listeners::tls::TlsSettings;
 use pingora::proxy::http_proxy_service_with_name;
@@ -26,6 +26,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::admin::Admin;
+use crate::idps;
 use crate::proxy::Proxy;
 use crate::shared::{Gateway, SetupError};
 use crate::telemetry;
@@ -88,7 +89,11 @@ fn serve(settings: Settings) -> Result<Ended, ServerError> {
     let public = start(&runtime, public, public_socket, settings.listen, public_watch);
     let _admin = start(&admin_runtime, admin, admin_socket, settings.admin_listen, admin_watch);
     let _sweeper = admin_runtime.spawn(sweep(Arc::clone(&gateway)));
+    let _expiry = admin_runtime.spawn(idps::watch_expiry(Arc::clone(&gateway)));
     announce(&settings);
+    for position in 0..settings.identity_providers.len() {
+        admin_runtime.spawn(idps::keep_fresh(Arc::clone(&gateway), position));
+    }
 
     let ended = admin_runtime.block_on(until_ended(&gateway, signals, &stop_public, public));
     let _ = stop_admin.send(true);
@@ -166,9 +171,13 @@ fn announce(settings: &Settings) {
         .identity_providers
         .iter()
         .map(|idp| {
-            let fingerprints: Vec<String> =
-                idp.trusted.certificates().iter().map(|certificate| certificate.fingerprint().to_string()).collect();
-            format!("{} ({}): {}", idp.trusted.id(), idp.trusted.entity_id(), fingerprints.join(", "))
+            let keys = match &idp.trust {
+                Trust::Pinned { certificates, .. } => {
+                    certificates.iter().map(|known| known.fingerprint().to_string()).collect::<Vec<_>>().join(", ")
+                }
+                Trust::Fetched(source) => format!("from {}", idps::metadata_place(source)),
+            };
+            format!("{} ({}): {keys}", idp.id, idp.entity_id)
         })
         .collect();
     tracing::info!(

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
-use config::{IdentityProvider, Settings};
-use saml_core::IdpId;
+use config::Settings;
+use saml_core::{IdpId, TrustError};
 
 use crate::decide::Policy;
 use crate::identity_headers::IdentityHeaders;
 use crate::identity_jwt::{IdentityJwts, JwtKeyError};
+use crate::idps::{Idp, IdpRegistry};
 use crate::keys::{KeyError, Keys};
 use crate::lifecycle::Lifecycle;
 use crate::login::Entropy;
@@ -23,6 +24,7 @@ use crate::verify::Verifier;
 pub struct Gateway {
     pub settings: Arc<Settings>,
     pub policy: Policy,
+    pub idps: IdpRegistry,
     pub site: Site,
     pub sessions: Sessions,
     pub upstreams: Upstreams,
@@ -44,6 +46,8 @@ pub enum SetupError {
     Key(#[from] KeyError),
     #[error(transparent)]
     JwtKey(#[from] JwtKeyError),
+    #[error("identity_providers: {0}")]
+    Trust(#[from] TrustError),
 }
 
 impl Gateway {
@@ -57,6 +61,7 @@ impl Gateway {
             SessionLimits { idle_timeout: settings.session.idle_timeout, max_cached: settings.session.max_sessions };
         Ok(Self {
             policy: Policy::from_settings(&settings),
+            idps: IdpRegistry::from_settings(&settings)?,
             site: Site::new(&settings),
             sessions: Sessions::new(store, &limits),
             upstreams: Upstreams::new(&settings.upstreams),
@@ -87,8 +92,8 @@ impl Gateway {
         Refusal::StoreUnavailable { problem: error.to_string() }
     }
 
-    pub fn identity_provider(&self, id: &str) -> Option<&IdentityProvider> {
-        self.settings.identity_providers.iter().find(|idp| idp.trusted.id().as_str() == id)
+    pub fn identity_provider(&self, id: &str) -> Option<&Idp> {
+        self.idps.get(id)
     }
 
     /// `rd`, a Referer or the address of a request, as a place of ours to come back to.
@@ -110,7 +115,7 @@ impl Gateway {
     /// Where somebody without a session goes: the login page, or the only IdP where the page is off.
     pub fn login_url(&self, return_url: &str) -> String {
         match (self.settings.login_page, self.settings.identity_providers.as_slice()) {
-            (false, [only]) => self.start_url(only.trusted.id(), return_url),
+            (false, [only]) => self.start_url(&only.id, return_url),
             _ => self.site.with_return("login", return_url),
         }
     }

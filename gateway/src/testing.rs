@@ -4,12 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use config::{
-    Access, Allow, Binding, Button, HeaderPreset, IdentityHeaders, IdentityProvider, LogFormat, LogSettings, Origin,
-    PathMatch, Route, Scheme, SessionSettings, Settings, Timeouts,
+    Access, Allow, Binding, Button, ExpiredCertificates, HeaderPreset, IdentityHeaders, IdentityProvider, LogFormat,
+    LogSettings, Origin, PathMatch, Route, Scheme, SessionSettings, Settings, Timeouts, Trust,
 };
-use saml_core::{
-    AcsUrl, Certificate, ClaimNames, EntityId, IdpId, ServiceProvider, Sign, SsoUrl, Timestamp, TrustedIdp,
-};
+use saml_core::{AcsUrl, Certificate, ClaimNames, EntityId, IdpId, ServiceProvider, Sign, SsoUrl, Timestamp};
 
 use crate::session::{Session, SessionRecord, contract};
 
@@ -55,18 +53,21 @@ fn identity_provider(id: &str) -> IdentityProvider {
     let made = rcgen::generate_simple_self_signed(vec!["idp.example".to_owned()]).unwrap();
     let certificates = Certificate::parse_all(made.cert.pem().as_bytes()).unwrap();
     IdentityProvider {
-        trusted: TrustedIdp::new(
-            IdpId::parse(id).unwrap(),
-            EntityId::parse(id).unwrap(),
-            certificates,
-            Sign::AssertionAndResponse,
-            ClaimNames::default(),
-        )
-        .unwrap(),
-        sso_url: SsoUrl::parse("https://sso.example/saml2/app").unwrap(),
+        id: idp(id),
+        entity_id: EntityId::parse(id).unwrap(),
+        trust: Trust::Pinned { certificates, sso_url: SsoUrl::parse("https://sso.example/saml2/app").unwrap() },
+        sign: Sign::AssertionAndResponse,
+        claims: ClaimNames::default(),
+        email_domains: Vec::new(),
+        reserved: Vec::new(),
+        expired_certificates: ExpiredCertificates::Accept,
         binding: Binding::Redirect,
         button: Button { text: "Login".to_owned(), image_url: None },
     }
+}
+
+pub(crate) fn idp(id: &str) -> IdpId {
+    IdpId::parse(id).unwrap()
 }
 
 pub(crate) fn route(path: PathMatch, access: Access) -> Route {
@@ -93,7 +94,11 @@ pub(crate) fn prefix(path: &str) -> PathMatch {
 }
 
 pub(crate) fn groups(names: &[&str]) -> Access {
-    Access::Allow(Allow { groups: names.iter().map(|name| (*name).to_owned()).collect(), ..Allow::default() })
+    Access::Allow(Allow {
+        idps: vec![idp("jumpcloud")],
+        groups: names.iter().map(|name| (*name).to_owned()).collect(),
+        ..Allow::default()
+    })
 }
 
 /// A session from second 0 to 10,000 whose record is changed first.

@@ -8,6 +8,7 @@ use std::path::Path as FilePath;
 use saml_core::{Certificate, EntityId, IdpMetadata, Timestamp};
 
 use super::Fault;
+use crate::settings::ExpiredCertificates;
 use crate::source::{Findings, read_bytes};
 use crate::table::Place;
 
@@ -28,7 +29,12 @@ fn read(path: &FilePath) -> Result<Vec<u8>, Fault> {
 }
 
 /// The IdP certificates in a file, or in the text that stands in the settings.
-pub(crate) fn certificates(source: CertificateSource<'_>, place: Place, findings: &mut Findings) -> Vec<Certificate> {
+pub(crate) fn certificates(
+    source: CertificateSource<'_>,
+    expired: ExpiredCertificates,
+    place: Place,
+    findings: &mut Findings,
+) -> Vec<Certificate> {
     let parsed = match source {
         CertificateSource::Text(text) => Certificate::parse_all(text.as_bytes()),
         CertificateSource::File(name) => match read(&findings.file(name)) {
@@ -42,7 +48,7 @@ pub(crate) fn certificates(source: CertificateSource<'_>, place: Place, findings
     match parsed {
         Ok(certificates) => {
             for certificate in &certificates {
-                warn_of_expiry(certificate, &place, findings);
+                warn_of_expiry(certificate, expired, &place, findings);
             }
             certificates
         }
@@ -60,10 +66,10 @@ pub(crate) enum CertificateSource<'s> {
 }
 
 /// The days before expiry on which JumpCloud writes to its administrators.
-const WARNING_DAYS: [i64; 4] = [1, 7, 30, 60];
+pub const EXPIRY_WARNING_DAYS: [i64; 4] = [1, 7, 30, 60];
 
 /// A warning only: a pinned key is trusted for being pinned, and JumpCloud may sign past the date.
-pub(crate) fn warn_of_expiry(certificate: &Certificate, place: &Place, findings: &mut Findings) {
+fn warn_of_expiry(certificate: &Certificate, expired: ExpiredCertificates, place: &Place, findings: &mut Findings) {
     let (now, end) = (findings.now(), certificate.not_after());
     let name = format!("the certificate {}", certificate.fingerprint());
     let cure = "JumpCloud: SSO tab, IDP Certificate Valid, Regenerate certificate and Download Certificate; pin the new one beside the old until it signs";
@@ -72,14 +78,24 @@ pub(crate) fn warn_of_expiry(certificate: &Certificate, place: &Place, findings:
         findings.warn(place.clone(), problem, "check the clock of this machine and whether this is the right file");
     }
     if end <= now {
-        findings.warn(place.clone(), format!("{name} expired at {end}; it is still accepted"), cure);
-    } else if let Some(days) = WARNING_DAYS.into_iter().find(|days| end <= now.plus_seconds(days * 86_400)) {
+        let consequence = match expired {
+            ExpiredCertificates::Accept => "it is still accepted",
+            ExpiredCertificates::Refuse => "logins signed with its key are refused",
+        };
+        findings.warn(place.clone(), format!("{name} expired at {end}; {consequence}"), cure);
+    } else if let Some(days) = EXPIRY_WARNING_DAYS.into_iter().find(|days| end <= now.plus_seconds(days * 86_400)) {
         let unit = if days == 1 { "day" } else { "days" };
         findings.warn(place.clone(), format!("{name} expires within {days} {unit}, at {end}"), cure);
     }
 }
 
-pub(crate) fn metadata(name: &str, entity_id: &EntityId, place: Place, findings: &mut Findings) -> Option<IdpMetadata> {
+pub(crate) fn metadata(
+    name: &str,
+    entity_id: &EntityId,
+    expired: ExpiredCertificates,
+    place: Place,
+    findings: &mut Findings,
+) -> Option<IdpMetadata> {
     let path = findings.file(name);
     let cure = "JumpCloud: SSO tab, Export Metadata; give that file, and its entityID as `entity_id`";
     let bytes = match read(&path) {
@@ -100,7 +116,7 @@ pub(crate) fn metadata(name: &str, entity_id: &EntityId, place: Place, findings:
         findings.warn(place.clone(), "the metadata is past its validUntil; it is still accepted", cure);
     }
     for certificate in &metadata.certificates {
-        warn_of_expiry(certificate, &place, findings);
+        warn_of_expiry(certificate, expired, &place, findings);
     }
     Some(metadata)
 }
@@ -117,6 +133,15 @@ pub(crate) fn tls_certificate(path: &FilePath) -> Result<(), Fault> {
         "holds no PEM certificate"
     };
     Err(Fault::new(problem, "name the PEM file with the server's certificate, then its intermediates"))
+}
+
+/// Certificate authorities of somebody's own.
+pub(crate) fn authorities(path: &FilePath) -> Result<(), Fault> {
+    let text = String::from_utf8_lossy(&read(path)?).into_owned();
+    if text.contains("-----BEGIN CERTIFICATE-----") {
+        return Ok(());
+    }
+    Err(Fault::new("holds no PEM certificate", "name the PEM file with the certificates of your authorities"))
 }
 
 pub(crate) fn tls_key(path: &FilePath) -> Result<(), Fault> {

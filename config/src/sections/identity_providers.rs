@@ -1,25 +1,27 @@
 //! Who signs people in: trust, addresses, claims and the button.
 
-use saml_core::{Certificate, ClaimNames, ClaimSource, EntityId, IdpId, IdpMetadata, Sign, TrustError, TrustedIdp};
+use saml_core::{Certificate, ClaimNames, ClaimSource, EntityId, IdpId, IdpMetadata, Sign, TrustError};
 use url::Url;
 
-use super::{Word, accept, parsed, sso_url};
+use super::{Word, accept, access, metadata_url, parsed, sso_url};
 use crate::check::{self, CertificateSource, Fault};
-use crate::settings::{Binding, Button, IdentityProvider};
+use crate::settings::{Binding, Button, ExpiredCertificates, IdentityProvider, Trust};
 use crate::source::Findings;
 use crate::table::{Choices, Key, Kind, Section, Table};
 
 pub(crate) static TABLE: Table = Table {
     title: "identity_providers[]",
     about: "An identity provider: what it is called, where it is, and the keys that it signs with. \
-            Exactly one of `certificate`, `certificate_file` and `metadata_file` must be there.",
+            Exactly one of `certificate`, `certificate_file`, `metadata_file` and `metadata_url` must be there. \
+            The first one is special in one thing: what the application learns as the user has no prefix; users of the \
+            others are `<id>:<unique id>`.",
     keys: &[
         Key::required("id", Kind::Text, "a short name for paths, logs and metrics, such as `jumpcloud`"),
         Key::required("entity_id", Kind::Text, "JumpCloud: IdP Entity ID; any text, compared byte for byte"),
         Key::optional(
             "sso_url",
             Kind::Text,
-            "what `metadata_file` declares; required without it",
+            "what the metadata declares; required without metadata",
             "JumpCloud: IDP URL; where people are sent to sign in",
         ),
         Key::optional(
@@ -41,6 +43,51 @@ pub(crate) static TABLE: Table = Table {
             "JumpCloud: Export Metadata; gives the certificates, and `sso_url` where that is not set",
         ),
         Key::optional(
+            "metadata_url",
+            Kind::Text,
+            "none",
+            "https address of the IdP's metadata, read at the start and again every `metadata_refresh`; needs `trusted_keys` or \
+             `new_keys`; until the first success logins answer 503",
+        ),
+        Key::optional(
+            "trusted_keys",
+            Kind::List(&Kind::Text),
+            "none",
+            "beside `metadata_url`: SHA-256 fingerprints of the certificates that may be used; a new key at the address is held \
+             until its fingerprint is added here. Name a coming key early and a change of keys costs no outage",
+        ),
+        Key::optional(
+            "new_keys",
+            Kind::Choice(&metadata_url::NEW_KEYS),
+            "none",
+            "beside `metadata_url`, instead of `trusted_keys`: take whatever keys that server names",
+        ),
+        Key::optional(
+            "metadata_refresh",
+            metadata_url::REFRESH,
+            "`1h`",
+            "how often `metadata_url` is read again, give or take a tenth",
+        ),
+        Key::optional(
+            "metadata_ca_file",
+            Kind::File,
+            "the authorities that this system trusts",
+            "PEM of the only authorities that may have issued the certificate of that server",
+        ),
+        Key::optional(
+            "expired_certificates",
+            Kind::Choice(EXPIRED.words),
+            "`accept`",
+            "`accept`: a pinned key is trusted for being pinned, and its certificate's end is only warned of; `refuse`: logins \
+             signed with it end then",
+        ),
+        Key::optional(
+            "email_domains",
+            Kind::List(&Kind::Text),
+            "every domain where it is the only identity provider",
+            "the domains that it speaks for, whole and in any case; an e-mail of another is refused. Required with several",
+        ),
+        Key::optional(
             "sign",
             Kind::Choice(SIGN.words),
             "`assertion_and_response`",
@@ -56,9 +103,6 @@ pub(crate) static TABLE: Table = Table {
         Key::optional("claims", Kind::Section(&CLAIMS), "its defaults", "which SAML attributes carry what"),
     ],
     later: &[
-        "metadata_url",
-        "trusted_keys",
-        "new_keys",
         "allow_idp_initiated",
         "force_authn",
         "encryption",
@@ -66,7 +110,6 @@ pub(crate) static TABLE: Table = Table {
         "encryption_keys",
         "decryption_keys",
         "sign_requests",
-        "email_domains",
         "second_opinion",
     ],
 };
@@ -115,40 +158,97 @@ static BINDINGS: Word<Binding> = Word {
     meanings: &[Binding::Redirect, Binding::Post],
 };
 
+static EXPIRED: Word<ExpiredCertificates> = Word {
+    words: &Choices { values: &["accept", "refuse"], later: &[] },
+    meanings: &[ExpiredCertificates::Accept, ExpiredCertificates::Refuse],
+};
+
+/// The ids, of those that have one.
+pub(crate) fn ids(root: &Section<'_>) -> Vec<IdpId> {
+    root.sections("identity_providers").iter().filter_map(|section| IdpId::parse(section.text("id")?).ok()).collect()
+}
+
 /// `None` where any of them has a mistake.
 pub(crate) fn read(root: &Section<'_>, findings: &mut Findings) -> Option<Vec<IdentityProvider>> {
     let sections = root.sections("identity_providers");
-    if sections.len() > 1 {
-        let cure = "keep one of them";
-        findings.refuse(root.place("identity_providers"), "names more than one, which is not in this version", cure);
+    let mut alone = true;
+    for key in ["id", "entity_id"] {
+        alone &= are_different(&sections, key, findings);
     }
-    let mut ids: Vec<&str> = Vec::new();
-    for section in &sections {
-        let Some(id) = section.text("id") else { continue };
-        if ids.contains(&id) {
-            findings.refuse(section.place("id"), "is the id of another identity provider too", "choose another");
-        }
-        ids.push(id);
+    if sections.len() > 1 && root.boolean("login_page") == Some(false) {
+        let problem = "has no effect with several identity providers: people choose one on the page";
+        findings.warn(root.place("login_page"), problem, "remove it");
     }
-    let all: Vec<_> = sections.iter().map(|section| identity_provider(section, findings)).collect();
-    all.into_iter().collect::<Option<Vec<_>>>().filter(|all| !all.is_empty())
+    let company = if sections.len() > 1 { Company::Several } else { Company::Alone };
+    let all: Vec<_> = sections.iter().map(|section| identity_provider(section, company, findings)).collect();
+    let mut all = all.into_iter().collect::<Option<Vec<_>>>().filter(|all| alone && !all.is_empty())?;
+    reserve_names(&mut all);
+    Some(all)
 }
 
-fn identity_provider(section: &Section<'_>, findings: &mut Findings) -> Option<IdentityProvider> {
+/// A response is held against one IdP: its id picks it, its entity ID must be the Issuer.
+fn are_different(sections: &[Section<'_>], key: &str, findings: &mut Findings) -> bool {
+    let mut seen: Vec<&str> = Vec::new();
+    for section in sections {
+        let Some(text) = section.text(key) else { continue };
+        if seen.contains(&text) {
+            let problem = format!("is the {key} of another identity provider too");
+            findings.refuse(section.place(key), problem, "choose another");
+            return false;
+        }
+        seen.push(text);
+    }
+    true
+}
+
+/// Upstreams know the users of the first IdP by their bare unique ids and those of `staff` as `staff:<unique id>`:
+/// the first must not have a user who is called so.
+fn reserve_names(all: &mut [IdentityProvider]) {
+    if let [first, others @ ..] = all {
+        first.reserved = others.iter().map(|other| other.id.clone()).collect();
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Company {
+    Alone,
+    Several,
+}
+
+fn identity_provider(section: &Section<'_>, company: Company, findings: &mut Findings) -> Option<IdentityProvider> {
     let id = parsed(section, "id", IdpId::parse, findings);
     let entity_id = parsed(section, "entity_id", EntityId::parse, findings);
     let binding = BINDINGS.meaning(section.choice("binding")).unwrap_or(Binding::Redirect);
-    let metadata = match (section.text("metadata_file"), &entity_id) {
-        (Some(name), Some(entity_id)) => check::metadata(name, entity_id, section.place("metadata_file"), findings),
-        _ => None,
-    };
-    let sso_url = sso_url::read(section, metadata.as_ref(), binding, findings);
-    let certificates = certificates(section, metadata, findings);
-    let claims = claims(&section.section("claims"));
+    let expired = EXPIRED.meaning(section.choice("expired_certificates")).unwrap_or(ExpiredCertificates::Accept);
+    let trust = trust(section, entity_id.as_ref(), binding, expired, findings);
     let sign = sign(section, findings);
     let button = button(section, id.as_ref(), findings);
-    let trusted = trusted(section, id?, entity_id?, certificates?, sign, claims, findings)?;
-    Some(IdentityProvider { trusted, sso_url: sso_url?, binding, button })
+    let email_domains = email_domains(section, company, findings);
+    let idp = IdentityProvider {
+        id: id?,
+        entity_id: entity_id?,
+        trust: trust?,
+        sign,
+        claims: claims(&section.section("claims")),
+        email_domains: email_domains?,
+        reserved: Vec::new(),
+        binding,
+        button,
+        expired_certificates: expired,
+    };
+    check_keys(section, &idp, findings)?;
+    Some(idp)
+}
+
+/// One IdP must not be able to sign in as a user of another by sending that user's address.
+fn email_domains(section: &Section<'_>, company: Company, findings: &mut Findings) -> Option<Vec<String>> {
+    if company == Company::Several && !section.has("email_domains") {
+        let cure = "write `email_domains: [example.com]` with the domains whose people sign in there";
+        findings.refuse(section.place("email_domains"), "is missing, and there are several identity providers", cure);
+        return None;
+    }
+    let found = access::checked(section, "email_domains", access::domain_problem, access::DOMAIN_CURE, findings);
+    Some(found.iter().map(|domain| domain.to_ascii_lowercase()).collect())
 }
 
 fn sign(section: &Section<'_>, findings: &mut Findings) -> Sign {
@@ -163,37 +263,69 @@ fn sign(section: &Section<'_>, findings: &mut Findings) -> Sign {
     sign
 }
 
-const CERTIFICATE_KEYS: [&str; 3] = ["certificate", "certificate_file", "metadata_file"];
+const SOURCES: [&str; 4] = ["certificate", "certificate_file", "metadata_file", "metadata_url"];
 
 /// `None` where what went wrong was reported.
-fn certificates(
+fn trust(
     section: &Section<'_>,
-    metadata: Option<IdpMetadata>,
+    entity_id: Option<&EntityId>,
+    binding: Binding,
+    expired: ExpiredCertificates,
     findings: &mut Findings,
-) -> Option<Vec<Certificate>> {
-    let given: Vec<&str> = CERTIFICATE_KEYS.into_iter().filter(|key| section.has(key)).collect();
+) -> Option<Trust> {
+    let one_source = one_source(section, findings);
+    if section.has("metadata_url") {
+        let explicit = sso_url::explicit(section, findings);
+        let complete = one_source && (explicit.is_some() || !section.has("sso_url"));
+        let source = metadata_url::read(section, explicit, findings)?;
+        return complete.then_some(Trust::Fetched(source));
+    }
+    metadata_url::refuse_companions(section, findings);
+    let metadata = match (section.text("metadata_file"), entity_id) {
+        (Some(name), Some(entity_id)) => {
+            check::metadata(name, entity_id, expired, section.place("metadata_file"), findings)
+        }
+        _ => None,
+    };
+    let sso_url = sso_url::read(section, metadata.as_ref(), binding, findings);
+    let certificates = certificates(section, metadata, expired, findings);
+    let pinned = Trust::Pinned { certificates: certificates?, sso_url: sso_url? };
+    one_source.then_some(pinned)
+}
+
+fn one_source(section: &Section<'_>, findings: &mut Findings) -> bool {
+    let given: Vec<&str> = SOURCES.into_iter().filter(|key| section.has(key)).collect();
     match given.as_slice() {
         [] => {
-            let cure = "add the file of JumpCloud's IDP Certificate; or `certificate:` with the PEM pasted, or `metadata_file:`";
+            let cure = "add the file of JumpCloud's IDP Certificate; or `certificate:` with the PEM pasted, `metadata_file:` or `metadata_url:`";
             findings.refuse(section.place("certificate_file"), "is missing", cure);
-            return None;
         }
-        [_] => {}
+        [_] => return true,
         [_, second, ..] => {
             let problem = format!("stands beside another source of certificates ({})", given.join(", "));
             findings.refuse(section.place(second), problem, "keep one of them");
         }
     }
+    false
+}
+
+/// `None` where what went wrong was reported.
+fn certificates(
+    section: &Section<'_>,
+    metadata: Option<IdpMetadata>,
+    expired: ExpiredCertificates,
+    findings: &mut Findings,
+) -> Option<Vec<Certificate>> {
     let mut complete = !section.has("metadata_file") || metadata.is_some();
     let mut all: Vec<Certificate> = metadata.map(|metadata| metadata.certificates).unwrap_or_default();
     if let Some(text) = section.pem("certificate") {
-        let read = check::certificates(CertificateSource::Text(text), section.place("certificate"), findings);
+        let read = check::certificates(CertificateSource::Text(text), expired, section.place("certificate"), findings);
         complete &= !read.is_empty();
         all.extend(read);
     }
     for (index, name) in section.texts("certificate_file") {
         let place = section.place_in_list("certificate_file", index);
-        let read = check::certificates(CertificateSource::File(name), place, findings);
+        let read = check::certificates(CertificateSource::File(name), expired, place, findings);
         complete &= !read.is_empty();
         all.extend(read);
     }
@@ -202,23 +334,17 @@ fn certificates(
     complete.then_some(all)
 }
 
-fn trusted(
-    section: &Section<'_>,
-    id: IdpId,
-    entity_id: EntityId,
-    certificates: Vec<Certificate>,
-    sign: Sign,
-    claims: ClaimNames,
-    findings: &mut Findings,
-) -> Option<TrustedIdp> {
-    let outcome = TrustedIdp::new(id, entity_id, certificates, sign, claims).map_err(|error| match error {
+/// Whether the certificates make a set of keys. Fetched ones are judged when they come.
+fn check_keys(section: &Section<'_>, idp: &IdentityProvider, findings: &mut Findings) -> Option<()> {
+    let Trust::Pinned { certificates, .. } = &idp.trust else { return Some(()) };
+    let outcome = idp.trusting(certificates.clone()).map(drop).map_err(|error| match error {
         TrustError::NoKey => Fault::new("holds no certificate", "give the IdP's certificate"),
         TrustError::TooManyKeys { count } => Fault::new(
             format!("holds {count} certificates, of which at most four are tried"),
             "remove those that the IdP no longer signs with",
         ),
     });
-    let source = CERTIFICATE_KEYS.into_iter().find(|key| section.has(key)).unwrap_or("certificate_file");
+    let source = SOURCES.into_iter().find(|key| section.has(key)).unwrap_or("certificate_file");
     accept(outcome, || section.place(source), findings)
 }
 

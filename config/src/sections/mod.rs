@@ -3,6 +3,7 @@
 mod access;
 mod identity_headers;
 mod identity_providers;
+mod metadata_url;
 mod routes;
 mod server;
 mod session;
@@ -55,13 +56,13 @@ pub(crate) static ROOT: Table = Table {
         Key::required(
             "identity_providers",
             Kind::Sections(&identity_providers::TABLE),
-            "who signs people in; exactly one in this version",
+            "who signs people in; where there are several, each says for which e-mail domains it speaks, and rules say whose word counts",
         ),
         Key::optional(
             "login_page",
             Kind::Boolean,
             "`true`",
-            "show the page with the login button, or go straight to the IdP",
+            "show the page with the login buttons; `false` goes straight to the IdP where there is one",
         ),
         Key::required(
             "upstreams",
@@ -138,7 +139,9 @@ pub(crate) fn read(root: &Section<'_>, findings: &mut Findings) -> Option<Settin
         public_url.as_ref().and_then(|public_url| service_provider(root, public_url, &prefix, findings));
     let identity_providers = identity_providers::read(root, findings);
     let upstreams = upstreams::read(root, findings);
-    let surroundings = routes::Surroundings { public_url: public_url.as_ref(), prefix: &prefix, upstreams: &upstreams };
+    let idps = identity_providers::ids(root);
+    let surroundings =
+        routes::Surroundings { public_url: public_url.as_ref(), prefix: &prefix, upstreams: &upstreams, idps: &idps };
     let routes = routes::read(root, &surroundings, findings);
     let session = session::read(root, findings);
     let identity_headers = identity_headers::read(root, findings);

@@ -1,5 +1,7 @@
 //! Which request goes where, and who may make it.
 
+use saml_core::IdpId;
+
 use super::{accept, access};
 use crate::check::{self, Fault, nearest};
 use crate::settings::{Access, IdentityJwt, Origin, PathMatch, Route, Timeouts, Upstream};
@@ -38,7 +40,7 @@ pub(crate) static TABLE: Table = Table {
         Key::optional("jwt_audience", Kind::Text, "the origin that the request came to", "the `aud` of that token"),
         Key::optional("timeouts", Kind::Section(&TIMEOUTS), "its defaults", "how long the upstream may take"),
     ],
-    later: &["tokens_file", "preflight", "rewrite", "rewrites", "limits", "idps"],
+    later: &["tokens_file", "preflight", "rewrite", "rewrites", "limits"],
 };
 
 static TIMEOUTS: Table = Table {
@@ -59,6 +61,8 @@ pub(crate) struct Surroundings<'s> {
     pub(crate) public_url: Option<&'s Origin>,
     pub(crate) prefix: &'s str,
     pub(crate) upstreams: &'s [Upstream],
+    /// Of the identity providers.
+    pub(crate) idps: &'s [IdpId],
 }
 
 /// `None` where any of them has a mistake: a route that went missing could open what it was to close.
@@ -98,7 +102,7 @@ fn route(id: String, section: &Section<'_>, surroundings: &Surroundings<'_>, fin
     let path = path(section, surroundings.prefix, findings);
     let host = host(section, surroundings.public_url, findings);
     let methods = methods(section, findings);
-    let access = access::read(section, findings);
+    let access = access::read(section, surroundings.idps, findings);
     let upstream = upstream(section, surroundings.upstreams, findings);
     let host_header = section
         .text("host_header")

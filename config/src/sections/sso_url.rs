@@ -8,6 +8,13 @@ use crate::settings::Binding;
 use crate::source::Findings;
 use crate::table::Section;
 
+/// The address in the settings; `None` where none stands there, or its fault was reported.
+pub(crate) fn explicit(section: &Section<'_>, findings: &mut Findings) -> Option<SsoUrl> {
+    let url = parsed(section, "sso_url", SsoUrl::parse, findings)?;
+    warn_of_plain_http(section, &url, findings);
+    Some(url)
+}
+
 /// The explicit address wins over the metadata's.
 pub(crate) fn read(
     section: &Section<'_>,
@@ -16,9 +23,7 @@ pub(crate) fn read(
     findings: &mut Findings,
 ) -> Option<SsoUrl> {
     if section.has("sso_url") {
-        let url = parsed(section, "sso_url", SsoUrl::parse, findings)?;
-        warn_of_plain_http(section, &url, findings);
-        return Some(url);
+        return explicit(section, findings);
     }
     if !section.has("metadata_file") {
         let cure = "add it: JumpCloud's IDP URL, such as `https://sso.jumpcloud.com/saml2/samlgate`";

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use config::{Access, Allow, Binding, Claim, HeaderPreset, IdentityJwt, LogFormat, PathMatch, Scheme};
-use saml_core::{ClaimSource, Sign};
+use saml_core::{ClaimSource, IdpId, Sign};
 
 use crate::support::{Folder, MINIMAL, instead, with, with_first_route, with_idp};
 
@@ -26,9 +26,9 @@ fn minimal_settings_have_the_documented_defaults() {
     assert_eq!(settings.service_provider.skew_seconds, 180);
     assert_eq!(settings.shutdown_timeout, Duration::from_secs(30));
     let idp = &settings.identity_providers[0];
-    assert_eq!((idp.trusted.sign(), idp.binding), (Sign::AssertionAndResponse, Binding::Redirect));
-    assert_eq!(idp.trusted.claims(), &saml_core::ClaimNames::default());
-    assert_eq!(idp.trusted.certificates().len(), 1);
+    assert_eq!((idp.sign, idp.binding), (Sign::AssertionAndResponse, Binding::Redirect));
+    assert_eq!(idp.claims, saml_core::ClaimNames::default());
+    assert_eq!(idp.certificates().len(), 1);
     assert_eq!((idp.button.text.as_str(), &idp.button.image_url), ("Login with JumpCloud", &None));
     let session = &settings.session;
     assert_eq!(
@@ -109,9 +109,9 @@ fn every_value_of_an_identity_provider_arrives() {
     );
     let settings = Folder::new().accepted(&yaml).settings;
     let idp = &settings.identity_providers[0];
-    assert_eq!((idp.trusted.sign(), idp.binding), (Sign::Assertion, Binding::Post));
+    assert_eq!((idp.sign, idp.binding), (Sign::Assertion, Binding::Post));
     assert_eq!((idp.button.text.as_str(), idp.button.image_url.as_deref()), ("Go", Some("/logo.png")));
-    let claims = idp.trusted.claims();
+    let claims = &idp.claims;
     assert_eq!((claims.email.to_string().as_str(), &claims.unique_id), ("mail", &ClaimSource::NameId));
     assert_eq!((claims.username.as_deref(), claims.first_name.as_str()), (Some("uid"), "gn"));
     assert_eq!((claims.last_name.as_str(), claims.groups.as_str()), ("sn", "groups"));
@@ -133,6 +133,7 @@ fn every_value_of_a_route_arrives() {
     assert_eq!(route.timeouts.connect, Duration::from_millis(100));
     assert_eq!((route.timeouts.read.as_secs(), route.timeouts.write.as_secs()), (60, 120));
     let allow = Allow {
+        idps: vec![IdpId::parse("jumpcloud").unwrap()],
         groups: vec!["a".to_owned()],
         emails: vec!["Ann@example.com".to_owned()],
         email_domains: vec!["example.com".to_owned()],

@@ -59,7 +59,7 @@ fn certificates_are_pasted_named_or_listed() {
         (format!("certificate: {:?}", format!("{}{other}", folder.certificate)), 2),
     ] {
         let settings = folder.accepted(&instead("certificate_file: certificate.pem", &source)).settings;
-        assert_eq!(settings.identity_providers[0].trusted.certificates().len(), expected, "{source}");
+        assert_eq!(settings.identity_providers[0].certificates().len(), expected, "{source}");
     }
 }
 

@@ -6,5 +6,7 @@ mod files;
 mod generated;
 mod hostile;
 mod metadata;
+mod metadata_url;
 mod mistakes;
+mod several_idps;
 mod support;

@@ -26,7 +26,12 @@ pub(super) fn admits<'s>(access: &Access, is_plain: bool, session: Option<&'s Ar
     }
 }
 
+/// Two IdPs may each have a group `admins`, or say the same address: a rule counts the word of those it names.
 fn is_allowed(allow: &Allow, record: &SessionRecord) -> bool {
+    allow.idps.contains(&record.idp) && has_any(allow, record)
+}
+
+fn has_any(allow: &Allow, record: &SessionRecord) -> bool {
     allow.groups.iter().any(|group| record.groups.contains(group))
         || allow.emails.iter().any(|email| email.eq_ignore_ascii_case(&record.email))
         || domain(&record.email)
@@ -41,6 +46,10 @@ fn domain(email: &str) -> Option<&str> {
 }
 
 fn exclusion(allow: &Allow, record: &SessionRecord) -> Refusal {
+    if !allow.idps.contains(&record.idp) {
+        let wanted = allow.idps.iter().map(ToString::to_string).collect();
+        return Refusal::NotOfAllowedIdp { wanted, seen: record.idp.to_string() };
+    }
     if allow.groups.is_empty() {
         return Refusal::NotAllowed;
     }
@@ -54,13 +63,19 @@ fn exclusion(allow: &Allow, record: &SessionRecord) -> Refusal {
 mod tests {
     use super::*;
     use crate::session::contract;
+    use saml_core::IdpId;
 
     #[track_caller]
     fn check(groups: &[&str], emails: &[&str], domains: &[&str], email: &str, allowed: bool) {
         let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
-        let allow = Allow { groups: owned(groups), emails: owned(emails), email_domains: owned(domains) };
+        let idps = vec![IdpId::parse("jumpcloud").unwrap()];
+        let allow = Allow { idps, groups: owned(groups), emails: owned(emails), email_domains: owned(domains) };
         let record = SessionRecord { email: email.into(), ..contract::record(0, 1) };
         assert_eq!(is_allowed(&allow, &record), allowed, "{allow:?} {email}");
+        let of_other = SessionRecord { idp: IdpId::parse("okta").unwrap(), ..record };
+        assert!(!is_allowed(&allow, &of_other), "the word of another IdP: {allow:?} {email}");
+        let nobodys = Allow { idps: Vec::new(), ..allow };
+        assert!(!is_allowed(&nobodys, &of_other), "a rule that counts nobody's word");
     }
 
     #[test]
@@ -98,7 +113,8 @@ mod tests {
     #[test]
     fn what_excludes_is_named() {
         let record = contract::record(0, 1);
-        let by_group = Allow { groups: vec!["ops".to_owned()], ..Allow::default() };
+        let idps = vec![IdpId::parse("jumpcloud").unwrap()];
+        let by_group = Allow { idps: idps.clone(), groups: vec!["ops".to_owned()], ..Allow::default() };
         assert_eq!(
             exclusion(&by_group, &record),
             Refusal::NotInAllowedGroup {
@@ -106,7 +122,10 @@ mod tests {
                 arrived: vec!["staff".to_owned(), "admins".to_owned()]
             }
         );
-        let by_domain = Allow { email_domains: vec!["x.example".to_owned()], ..Allow::default() };
+        let by_domain = Allow { idps, email_domains: vec!["x.example".to_owned()], ..Allow::default() };
         assert_eq!(exclusion(&by_domain, &record), Refusal::NotAllowed);
+        let by_other = Allow { idps: vec![IdpId::parse("okta").unwrap()], ..by_domain };
+        let wanted = vec!["okta".to_owned()];
+        assert_eq!(exclusion(&by_other, &record), Refusal::NotOfAllowedIdp { wanted, seen: "jumpcloud".to_owned() });
     }
 }

@@ -7,14 +7,15 @@ use std::path::Path;
 
 use super::tests::{ROUTES, facts, sample, shown};
 use super::*;
-use crate::testing::{at, session};
+use crate::testing::{at, idp, session};
 
-const PATHS: [(&str, &str); 12] = [
+const PATHS: [(&str, &str); 13] = [
     ("healthz", "/healthz"),
     ("public", "/public/a"),
     ("public, not plain", "/public//a"),
     ("admin", "/admin/a"),
     ("partners", "/partners/a"),
+    ("boss", "/boss"),
     ("api", "/api/a"),
     ("rest", "/a"),
     ("ambiguous", "/x/..;/admin"),
@@ -44,6 +45,12 @@ fn table() -> String {
         ("admins", Some(session(|_| {}))),
         ("no group", Some(session(|record| record.groups = Default::default()))),
         ("partner", Some(session(|record| record.email = "eve@partner.example".into()))),
+        // What the first IdP would say of a boss, said by the other.
+        ("admins of okta", Some(session(|record| record.idp = idp("okta")))),
+        (
+            "partner of okta",
+            Some(session(|record| (record.idp, record.email) = (idp("okta"), "eve@partner.example".into()))),
+        ),
     ];
     let mut table = String::from("path | session | method | client | decision\n");
     for (name, path) in PATHS {

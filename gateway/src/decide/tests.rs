@@ -5,9 +5,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::session::SessionRecord;
-use crate::testing::{at, groups, prefix, route, session, settings};
+use crate::testing::{at, groups, idp, prefix, route, session, settings};
 
-/// `/public` and `/healthz` for everybody, `/admin` for admins, `/api` without redirects, the rest signed in.
+/// `/public` and `/healthz` for everybody, `/admin` for admins of the first IdP, `/partners` for a domain of either,
+/// `/boss` for one address of the first, `/api` without redirects, the rest signed in.
 pub(super) fn sample() -> Settings {
     let mut settings = settings();
     let mut health = route(PathMatch::Exact("/healthz".to_owned()), Access::Public);
@@ -20,7 +21,19 @@ pub(super) fn sample() -> Settings {
         route(prefix("/admin"), groups(&["admins"])),
         route(
             prefix("/partners"),
-            Access::Allow(Allow { email_domains: vec!["partner.example".to_owned()], ..Allow::default() }),
+            Access::Allow(Allow {
+                idps: vec![idp("jumpcloud"), idp("okta")],
+                email_domains: vec!["partner.example".to_owned()],
+                ..Allow::default()
+            }),
+        ),
+        route(
+            prefix("/boss"),
+            Access::Allow(Allow {
+                idps: vec![idp("jumpcloud")],
+                emails: vec!["eve@partner.example".to_owned()],
+                ..Allow::default()
+            }),
         ),
         api,
         route(prefix("/"), Access::SignedIn),
@@ -28,7 +41,7 @@ pub(super) fn sample() -> Settings {
     settings
 }
 
-pub(super) const ROUTES: [&str; 6] = ["healthz", "public", "admin", "partners", "api", "rest"];
+pub(super) const ROUTES: [&str; 7] = ["healthz", "public", "admin", "partners", "boss", "api", "rest"];
 
 pub(super) fn facts(path: &str) -> RequestFacts<'_> {
     RequestFacts {

@@ -16,6 +16,7 @@ use saml_core::{
 
 use super::{Call, resume, set_cookie};
 use crate::identity_jwt::session_reference;
+use crate::idps::LiveIdp;
 use crate::login::{self, Homecoming};
 use crate::pages::{Answer, redirect};
 use crate::refusal::Refusal;
@@ -72,12 +73,25 @@ async fn sign_in(call: &Call<'_>) -> Result<Answer, End> {
     let state = gateway.stored("pending", state)?;
     let pending = login::awaited(state, call.binding().as_ref())?;
 
-    let login = match verify(gateway, response, &request_id, &pending, call.now, parsed_in).await? {
-        Ok(login) => login,
+    let idp = gateway.identity_provider(pending.idp.as_str()).ok_or_else(unknown)?;
+    let refused = |refusal| End::Refused { refusal, idp: Some(pending.idp.clone()) };
+    let live = idp.ready().map_err(refused)?;
+    let request = SentRequest { id: request_id.clone(), authentication: pending.authentication };
+    let login = match verify(gateway, &live, response, request, call.now, parsed_in).await? {
+        Ok(login) => login::check_signer(&idp.settings, &live.trusted, &login, call.now).map(|()| login),
         Err(rejection) => {
+            if matches!(rejection, Rejection::SignedByUnknownKey { .. }) {
+                idp.look_early(call.now);
+            }
+            Err(rejection.into())
+        }
+    };
+    let login = match login {
+        Ok(login) => login,
+        Err(refusal) => {
             let counted = gateway.store().count_refusal(request_id.as_str()).await;
             gateway.stored("count_refusal", counted)?;
-            return Err(End::Refused { refusal: rejection.into(), idp: Some(pending.idp) });
+            return Err(refused(refusal));
         }
     };
     let pending = claim(gateway, &login, &request_id, pending, call.now).await?;
@@ -108,25 +122,23 @@ async fn read(call: &Call<'_>) -> Result<(UnverifiedResponse, Duration), End> {
     Ok((response?, took))
 }
 
-/// By the IdP of that login and no other.
+/// By the IdP of that login and no other, as it is trusted now.
 async fn verify(
     gateway: &Gateway,
+    idp: &Arc<LiveIdp>,
     response: UnverifiedResponse,
-    request_id: &RequestId,
-    pending: &PendingLogin,
+    request: SentRequest,
     now: Timestamp,
     parsed_in: Duration,
 ) -> Result<Result<AcceptedLogin, Rejection>, End> {
-    let (settings, idp) = (Arc::clone(&gateway.settings), pending.idp.clone());
-    let request = SentRequest { id: request_id.clone(), authentication: pending.authentication };
+    let (settings, idp) = (Arc::clone(&gateway.settings), Arc::clone(idp));
     let work = move || {
-        let idp = settings.identity_providers.iter().find(|known| *known.trusted.id() == idp)?;
         let verified = response.verify(&idp.trusted, &DecryptionKeys::none());
-        Some(verified.and_then(|verified| verified.accept(&request, &settings.service_provider, now)))
+        verified.and_then(|verified| verified.accept(&request, &settings.service_provider, now))
     };
     let (verdict, took) = gateway.verifier.run(work).await?;
     gateway.metrics.saml_verify_seconds.observe((parsed_in + took).as_secs_f64());
-    verdict.ok_or_else(unknown)
+    Ok(verdict)
 }
 
 /// Used once: first the login, then the assertion.

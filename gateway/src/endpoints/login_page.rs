@@ -13,14 +13,14 @@ pub(super) fn serve(call: &Call<'_>) -> Result<Answer, Refusal> {
     }
     let idps = &gateway.settings.identity_providers;
     if let (false, [only]) = (gateway.settings.login_page, idps.as_slice()) {
-        return Ok(redirect(StatusCode::FOUND, &gateway.start_url(only.trusted.id(), &return_url)));
+        return Ok(redirect(StatusCode::FOUND, &gateway.start_url(&only.id, &return_url)));
     }
     let buttons = idps
         .iter()
         .map(|idp| LoginButton {
             text: &idp.button.text,
             image_url: idp.button.image_url.as_deref(),
-            href: gateway.start_url(idp.trusted.id(), &return_url),
+            href: gateway.start_url(&idp.id, &return_url),
         })
         .collect();
     Ok(page(&gateway.site, StatusCode::OK, Reach::Ours, &LoginPage { site: &gateway.site, buttons }))

@@ -49,13 +49,13 @@ pub(super) fn serve(call: &Call<'_>) -> Result<Answer, Refusal> {
 fn next(call: &Call<'_>, return_url: &str, rounds: Rounds) -> String {
     let gateway = call.gateway;
     let idps = &gateway.settings.identity_providers;
-    let named = call.parameter("idp").and_then(|id| gateway.identity_provider(&id));
+    let named = call.parameter("idp").and_then(|id| gateway.identity_provider(&id)).map(|idp| &idp.settings);
     let idp = named.or(match idps.as_slice() {
         [only] => Some(only),
         _ => None,
     });
     match idp {
-        Some(idp) => format!("{}&round={rounds}", gateway.start_url(idp.trusted.id(), return_url)),
+        Some(idp) => format!("{}&round={rounds}", gateway.start_url(&idp.id, return_url)),
         None => gateway.site.with_return("login", return_url),
     }
 }

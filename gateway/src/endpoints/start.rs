@@ -21,6 +21,8 @@ pub(super) async fn serve(call: &Call<'_>) -> Result<Answer, Refusal> {
         Visit::Background => return Err(Refusal::LoginRequired),
     }
 
+    let live = idp.ready()?;
+
     let known = call.binding();
     let is_new = known.is_none();
     let binding = match known {
@@ -35,7 +37,7 @@ pub(super) async fn serve(call: &Call<'_>) -> Result<Answer, Refusal> {
         replaces: call.session.map(|session| session.key),
         entropy: gateway.draw_entropy().map_err(internal)?,
     };
-    let started = login::start(idp, &gateway.settings.service_provider, &wish, call.now);
+    let started = login::start(&idp.settings, &live.sso_url, &gateway.settings.service_provider, &wish, call.now);
     let stored = gateway.store().put_pending(&started.request_id, started.pending, call.client).await;
     gateway.stored("put_pending", stored)?;
 

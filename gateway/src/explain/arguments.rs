@@ -144,11 +144,12 @@ impl Arguments {
 
     fn with_settings(&self, file: &Path, certificates: Vec<Certificate>, now: Timestamp) -> Result<Facts, FactsError> {
         let settings = config::load(file, config::process_environment())?.settings;
-        let idp = self.chosen(&settings.identity_providers)?.trusted.clone();
-        let sign = self.sign.unwrap_or(idp.sign());
-        let entity_id = self.idp_entity_id.clone().unwrap_or_else(|| idp.entity_id().clone());
+        let idp = self.chosen(&settings.identity_providers)?;
+        let sign = self.sign.unwrap_or(idp.sign);
+        let entity_id = self.idp_entity_id.clone().unwrap_or_else(|| idp.entity_id.clone());
+        // Those of `metadata_url` are not fetched for this: they must be given.
         let certificates = if certificates.is_empty() { idp.certificates().to_vec() } else { certificates };
-        let idp = idp.with(entity_id, certificates, sign)?;
+        let idp = idp.trusting(certificates.clone())?.with(entity_id, certificates, sign)?;
         let known = settings.service_provider;
         let sp = ServiceProvider {
             entity_id: self.audience.clone().unwrap_or(known.entity_id),
@@ -160,11 +161,11 @@ impl Arguments {
     }
 
     fn chosen<'a>(&self, idps: &'a [IdentityProvider]) -> Result<&'a IdentityProvider, FactsError> {
-        let known = || idps.iter().map(|idp| idp.trusted.id().as_str()).collect::<Vec<_>>().join(", ");
+        let known = || idps.iter().map(|idp| idp.id.as_str()).collect::<Vec<_>>().join(", ");
         match (&self.idp, idps) {
             (Some(wanted), idps) => idps
                 .iter()
-                .find(|idp| idp.trusted.id().as_str() == wanted)
+                .find(|idp| idp.id.as_str() == wanted)
                 .ok_or_else(|| FactsError::UnknownIdp { wanted: wanted.clone(), known: known() }),
             (None, [only]) => Ok(only),
             (None, _) => Err(FactsError::SeveralIdps { known: known() }),

@@ -25,7 +25,7 @@ impl ClaimValues {
             Access::Public | Access::SignedIn => &[],
         });
         Self {
-            first_idp: settings.identity_providers.first().map(|idp| idp.trusted.id().clone()),
+            first_idp: settings.identity_providers.first().map(|idp| idp.id.clone()),
             named_groups: of_rules.chain(&settings.identity_headers.groups_filter).cloned().collect(),
         }
     }

@@ -67,7 +67,7 @@ impl Site {
 /// JumpCloud has no single logout; its users sign out in the user console.
 fn portal_url(settings: &Settings) -> Option<String> {
     let is_jumpcloud = |idp: &config::IdentityProvider| {
-        let uri: Option<http::Uri> = idp.sso_url.as_str().parse().ok();
+        let uri: Option<http::Uri> = idp.sso_url().and_then(|url| url.as_str().parse().ok());
         uri.and_then(|uri| uri.host().map(|host| host.ends_with(".jumpcloud.com"))).unwrap_or_default()
     };
     let known = settings.identity_providers.iter().any(is_jumpcloud);

@@ -83,6 +83,35 @@ impl GatewayBuilder {
         )
     }
 
+    /// Trusts `idp`, under the id `jumpcloud`, by its metadata URL: the settings beside it say which keys.
+    pub fn trust_by_url(self, idp: &Idp, more: Value) -> Self {
+        let mut provider = json!({
+            "id": "jumpcloud",
+            "entity_id": idp.settings().idp_entity_id,
+            "metadata_url": idp.metadata_url(),
+        });
+        if let (Some(provider), Value::Object(more)) = (provider.as_object_mut(), more) {
+            provider.extend(more);
+        }
+        self.set("identity_providers", json!([provider]))
+    }
+
+    /// Trusts another IdP beside the first, under `id`; each speaks for its e-mail domains.
+    pub fn trust_too(mut self, id: &str, idp: &Idp, own_domains: &[&str], first_domains: &[&str]) -> Self {
+        let certificate = format!("{id}.pem");
+        self.settings["identity_providers"][0]["email_domains"] = json!(first_domains);
+        let second = json!({
+            "id": id,
+            "entity_id": idp.settings().idp_entity_id,
+            "sso_url": idp.sso_url(),
+            "certificate_file": certificate,
+            "email_domains": own_domains,
+        });
+        self.settings["identity_providers"].as_array_mut().expect("the first is trusted already").push(second);
+        let pem = idp.key().certificate_pem().to_owned();
+        self.file(&certificate, &pem)
+    }
+
     /// The upstream `app`, to which the default routes lead.
     pub fn protect(self, upstream: &Upstream) -> Self {
         self.set("upstreams.app.servers", json!([upstream.address().to_string()]))

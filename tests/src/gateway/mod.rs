@@ -175,6 +175,18 @@ impl Gateway {
         sum_of_samples(&self.metrics().await, name, labels)
     }
 
+    /// Waits until [`Gateway::metric`] is at least `wanted`.
+    pub async fn metric_reaches(&self, name: &str, labels: &[(&str, &str)], wanted: f64) {
+        let waiting = async {
+            while self.metric(name, labels).await < wanted {
+                tokio::time::sleep(READINESS_POLL).await;
+            }
+        };
+        let reached = timeout(PATIENCE, waiting).await;
+        reached
+            .unwrap_or_else(|_| panic!("{name} {labels:?} stays below {wanted}; the log:\n{}", self.log().join("\n")));
+    }
+
     /// Its log from the first line on, line by line as they come.
     pub fn follow_log(&self) -> LogFollower {
         LogFollower::new(self.output.clone())

@@ -1,5 +1,7 @@
 //! The IdP's metadata, in the shape that JumpCloud exports.
 
+use std::sync::Arc;
+
 use crate::issuer::SigningKey;
 use crate::issuer::xml::{Element, Namespace};
 
@@ -8,16 +10,19 @@ const DS: Namespace = Namespace { prefix: "ds", uri: "http://www.w3.org/2000/09/
 const HTTP_POST: &str = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST";
 const HTTP_REDIRECT: &str = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect";
 
-pub(super) fn metadata(entity_id: &str, sso_url: &str, key: &SigningKey, declares_redirect: bool) -> String {
-    let certificate = Element::new(DS, "X509Certificate").text(key.certificate_base64());
-    let key_info = Element::new(DS, "KeyInfo").child(Element::new(DS, "X509Data").child(certificate));
+pub(super) fn metadata(entity_id: &str, sso_url: &str, keys: &[Arc<SigningKey>], declares_redirect: bool) -> String {
+    let key_descriptor = |key: &Arc<SigningKey>| {
+        let certificate = Element::new(DS, "X509Certificate").text(key.certificate_base64());
+        let key_info = Element::new(DS, "KeyInfo").child(Element::new(DS, "X509Data").child(certificate));
+        Element::new(MD, "KeyDescriptor").attribute("use", "signing").child(key_info)
+    };
     let service = |binding: &str| {
         Element::new(MD, "SingleSignOnService").attribute("Binding", binding).attribute("Location", sso_url)
     };
     let role = Element::new(MD, "IDPSSODescriptor")
         .attribute("WantAuthnRequestsSigned", "false")
         .attribute("protocolSupportEnumeration", "urn:oasis:names:tc:SAML:2.0:protocol")
-        .child(Element::new(MD, "KeyDescriptor").attribute("use", "signing").child(key_info))
+        .children(keys.iter().map(key_descriptor))
         .child(service(HTTP_POST))
         .children(declares_redirect.then(|| service(HTTP_REDIRECT)));
     let descriptor = Element::new(MD, "EntityDescriptor").attribute("entityID", entity_id).child(role);

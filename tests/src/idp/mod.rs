@@ -18,6 +18,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 pub use authn_request::{AuthnRequest, Binding};
+pub use server::Publication;
 pub use settings::{IdpSettings, Misbehaviour, Unbound, User};
 
 use crate::browser::{Page, Tab};
@@ -100,6 +101,30 @@ impl Idp {
 
     pub fn metadata(&self) -> String {
         self.shared.metadata()
+    }
+
+    /// From now on responses are signed with this key.
+    pub fn sign_with(&self, key: &Arc<SigningKey>) {
+        *lock(&self.shared.signs_with) = key.clone();
+    }
+
+    /// From now on the metadata at its address is this.
+    pub fn publish(&self, publication: Publication) {
+        *lock(&self.shared.publication) = publication;
+    }
+
+    /// From now on the metadata at its address holds these keys.
+    pub fn publish_keys(&self, keys: &[&Arc<SigningKey>]) {
+        self.publish(Publication::Keys(keys.iter().map(|&key| key.clone()).collect()));
+    }
+
+    pub fn metadata_url(&self) -> String {
+        format!("{}/metadata.xml", self.shared.origin)
+    }
+
+    /// The status of every answer at that address so far.
+    pub fn metadata_answers(&self) -> Vec<u16> {
+        lock(&self.shared.metadata_answers).clone()
     }
 
     /// Every AuthnRequest so far.

@@ -22,6 +22,10 @@ pub(super) struct Shared {
     pub(super) origin: String,
     pub(super) settings: Mutex<IdpSettings>,
     pub(super) key: Arc<SigningKey>,
+    /// What responses are signed with; `key` to begin with.
+    pub(super) signs_with: Mutex<Arc<SigningKey>>,
+    pub(super) publication: Mutex<Publication>,
+    pub(super) metadata_answers: Mutex<Vec<u16>>,
     pub(super) requests: Mutex<Vec<AuthnRequest>>,
     application: String,
     users: Vec<User>,
@@ -29,6 +33,17 @@ pub(super) struct Shared {
     sessions: Mutex<HashMap<String, String>>,
     /// What the login form in some browser is for, by the form's handle.
     waiting: Mutex<HashMap<String, Waiting>>,
+}
+
+/// What `/metadata.xml` answers.
+#[derive(Debug, Clone)]
+pub enum Publication {
+    Keys(Vec<Arc<SigningKey>>),
+    /// 302 to this address.
+    RedirectTo(String),
+    /// 200 with this body, whatever it is.
+    Body(Vec<u8>),
+    Status(u16),
 }
 
 #[derive(Clone)]
@@ -49,6 +64,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .route("/login", post(login))
         .route("/logout", post(logout))
         .route("/metadata.xml", get(serve_metadata))
+        .route("/moved.xml", get(serve_moved_metadata))
         .route("/certificate.pem", get(serve_certificate))
         .route("/admin", get(admin_page).post(save_admin_page))
         .route("/admin/settings", get(read_settings).patch(patch_settings))
@@ -60,6 +76,9 @@ impl Shared {
         Self {
             origin,
             settings: Mutex::new(options.settings),
+            signs_with: Mutex::new(options.key.clone()),
+            publication: Mutex::new(Publication::Keys(vec![options.key.clone()])),
+            metadata_answers: Mutex::default(),
             key: options.key,
             requests: Mutex::default(),
             application: options.application,
@@ -78,8 +97,31 @@ impl Shared {
     }
 
     pub(super) fn metadata(&self) -> String {
+        self.metadata_with(&[self.key.clone()])
+    }
+
+    pub(super) fn metadata_with(&self, keys: &[Arc<SigningKey>]) -> String {
         let settings = self.settings();
-        metadata::metadata(&settings.idp_entity_id, &self.sso_url(), &self.key, settings.declare_redirect_endpoint)
+        metadata::metadata(&settings.idp_entity_id, &self.sso_url(), keys, settings.declare_redirect_endpoint)
+    }
+
+    fn publish(&self, headers: &HeaderMap) -> Response {
+        let keys = match lock(&self.publication).clone() {
+            Publication::Keys(keys) => keys,
+            Publication::RedirectTo(address) => return Redirect::temporary(&address).into_response(),
+            Publication::Body(body) => return body.into_response(),
+            Publication::Status(status) => {
+                return StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR).into_response();
+            }
+        };
+        let xml = self.metadata_with(&keys);
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, xml.as_bytes());
+        let etag = format!("{digest:?}").replace('"', "");
+        let etag = format!("\"{}\"", etag.rsplit(':').next().unwrap_or_default());
+        if headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == etag.as_bytes()) {
+            return StatusCode::NOT_MODIFIED.into_response();
+        }
+        ([(header::CONTENT_TYPE, "application/samlmetadata+xml".to_owned()), (header::ETAG, etag)], xml).into_response()
     }
 
     pub(super) fn user_named(&self, name: &str) -> Option<&User> {
@@ -119,7 +161,7 @@ impl Shared {
         };
         let issued = match settings.misbehaves(Misbehaviour::SignByStranger) {
             true => spec.issue(test_keys::stranger()),
-            false => spec.issue(&self.key),
+            false => spec.issue(&lock(&self.signs_with)),
         };
         let relay_state = match request {
             Some(request) => request.relay_state.clone(),
@@ -200,8 +242,15 @@ async fn portal(idp: Idp, headers: HeaderMap) -> Response {
     }
 }
 
-async fn serve_metadata(idp: Idp) -> Response {
-    ([(header::CONTENT_TYPE, "application/samlmetadata+xml")], idp.metadata()).into_response()
+async fn serve_metadata(idp: Idp, headers: HeaderMap) -> Response {
+    let answer = idp.publish(&headers);
+    lock(&idp.metadata_answers).push(answer.status().as_u16());
+    answer
+}
+
+/// An address that leads to the metadata on the same host.
+async fn serve_moved_metadata() -> Redirect {
+    Redirect::permanent("/metadata.xml")
 }
 
 async fn serve_certificate(idp: Idp) -> Response {
