@@ -89,6 +89,12 @@ pub struct IdentityProvider {
     pub binding: Binding,
     pub button: Button,
     pub expired_certificates: ExpiredCertificates,
+    /// AuthnRequests are signed; `keys_dir` then holds a key for it.
+    pub sign_requests: bool,
+    /// The user must sign in anew at the IdP at each login.
+    pub force_authn: bool,
+    /// Responses that answer no request of ours may open sessions.
+    pub allow_idp_initiated: bool,
 }
 
 impl IdentityProvider {
@@ -116,6 +122,7 @@ impl IdentityProvider {
         let (id, entity_id) = (self.id.clone(), self.entity_id.clone());
         let trusted = TrustedIdp::new(id, entity_id, certificates, self.sign, self.claims.clone())?;
         let trusted = trusted.reserving(self.reserved.clone());
+        let trusted = if self.allow_idp_initiated { trusted.allow_idp_initiated() } else { trusted };
         Ok(match self.email_domains.as_slice() {
             [] => trusted,
             domains => trusted.speaking_for(domains.to_vec()),

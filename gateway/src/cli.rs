@@ -182,6 +182,9 @@ fn approve(file: &Path, settings: &Settings, warnings: &[Warning]) -> String {
     lines.push(format!("  ACS URL        {}", settings.service_provider.acs_url));
     for idp in &settings.identity_providers {
         lines.push(format!("  IdP Entity ID  {}   (`{}`)", idp.entity_id, idp.id));
+        if !idp.email_domains.is_empty() {
+            lines.push(format!("  speaks for     {}", idp.email_domains.join(", ")));
+        }
         if let Trust::Fetched(source) = &idp.trust {
             lines.push(format!("  its metadata   {}, every {}", idps::metadata_place(source), minutes(source.refresh)));
             lines.extend(keys_that_may_come(&source.new_keys));

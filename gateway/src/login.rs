@@ -2,7 +2,8 @@
 
 use config::{Binding, Claim, ExpiredCertificates, IdentityHeaders, IdentityProvider, SessionSettings};
 use saml_core::{
-    AcceptedLogin, Authentication, AuthnRequest, PostForm, RequestId, ServiceProvider, SsoUrl, Timestamp, TrustedIdp,
+    AcceptedLogin, Authentication, AuthnRequest, PostForm, RequestId, ServiceProvider, Signer, SigningError, SsoUrl,
+    Timestamp, TrustedIdp,
 };
 
 use crate::refusal::Refusal;
@@ -40,31 +41,36 @@ pub enum Departure {
     Post(PostForm),
 }
 
+/// # Errors
+/// The key for requests does not sign.
 pub fn start(
     idp: &IdentityProvider,
     sso_url: &SsoUrl,
     sp: &ServiceProvider,
+    signer: Option<&Signer<'_>>,
     wish: &Wish<'_>,
     now: Timestamp,
-) -> StartedLogin {
+) -> Result<StartedLogin, SigningError> {
     let request_id = RequestId::from_random(wish.entropy.request_id);
     // What comes back is ignored: the handle is there because some IdPs fail without one.
     let relay_state: String = wish.entropy.relay_state.iter().map(|byte| format!("{byte:02x}")).collect();
-    let request = AuthnRequest { id: &request_id, issue_instant: now, sso_url, sp, force_authn: false };
-    let departure = match idp.binding {
-        Binding::Redirect => Departure::Redirect(request.redirect_url(&relay_state)),
-        Binding::Post => Departure::Post(request.post_form(&relay_state)),
+    let request = AuthnRequest { id: &request_id, issue_instant: now, sso_url, sp, force_authn: idp.force_authn };
+    let departure = match (idp.binding, signer) {
+        (Binding::Redirect, None) => Departure::Redirect(request.redirect_url(&relay_state)),
+        (Binding::Redirect, Some(signer)) => Departure::Redirect(request.signed_redirect_url(&relay_state, signer)?),
+        (Binding::Post, None) => Departure::Post(request.post_form(&relay_state)),
+        (Binding::Post, Some(signer)) => Departure::Post(request.signed_post_form(&relay_state, signer)?),
     };
     let pending = PendingLogin {
         idp: idp.id.clone(),
         return_url: wish.return_url.into(),
         binding: wish.binding,
         created: now,
-        authentication: Authentication::Any,
+        authentication: if idp.force_authn { Authentication::Since(now) } else { Authentication::Any },
         rounds: wish.rounds,
         replaces: wish.replaces,
     };
-    StartedLogin { request_id, pending, departure }
+    Ok(StartedLogin { request_id, pending, departure })
 }
 
 /// A response that is not verified, because the login that it answers cannot be finished by this browser.
@@ -166,7 +172,7 @@ mod tests {
             entropy: Entropy { request_id: [1; 20], relay_state: [2; 20] },
         };
         let sso_url = idp.sso_url().unwrap().clone();
-        start(&idp, &sso_url, &settings.service_provider, &wish, at(7))
+        start(&idp, &sso_url, &settings.service_provider, None, &wish, at(7)).unwrap()
     }
 
     fn browser(letter: &str) -> BrowserBinding {
@@ -190,6 +196,13 @@ mod tests {
             panic!("wanted a form");
         };
         assert_eq!((form.action.as_str(), form.relay_state), ("https://sso.example/saml2/app", Some("02".repeat(20))));
+    }
+
+    #[test]
+    fn a_new_sign_in_is_asked_for_and_remembered() {
+        let forced = started(&browser("A"), |idp| idp.force_authn = true);
+        assert_eq!(forced.pending.authentication, Authentication::Since(at(7)));
+        assert_eq!(started(&browser("A"), |_| ()).pending.authentication, Authentication::Any);
     }
 
     #[test]

@@ -102,6 +102,10 @@ impl Gateway {
         wanted.map_or_else(ReturnUrl::home, parse).as_str().to_owned()
     }
 
+    pub fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
     /// How logs name a person.
     pub fn user_ref(&self, idp: &IdpId, unique_id: &str) -> String {
         self.keys.user_ref(idp, unique_id)

@@ -61,6 +61,9 @@ fn identity_provider(id: &str) -> IdentityProvider {
         email_domains: Vec::new(),
         reserved: Vec::new(),
         expired_certificates: ExpiredCertificates::Accept,
+        sign_requests: false,
+        force_authn: false,
+        allow_idp_initiated: false,
         binding: Binding::Redirect,
         button: Button { text: "Login".to_owned(), image_url: None },
     }

@@ -1,5 +1,7 @@
 //! Who signs people in: trust, addresses, claims and the button.
 
+use std::path::Path;
+
 use saml_core::{Certificate, ClaimNames, ClaimSource, EntityId, IdpId, IdpMetadata, Sign, TrustError};
 use url::Url;
 
@@ -88,6 +90,26 @@ pub(crate) static TABLE: Table = Table {
             "the domains that it speaks for, whole and in any case; an e-mail of another is refused. Required with several",
         ),
         Key::optional(
+            "sign_requests",
+            Kind::Boolean,
+            "`false`",
+            "sign AuthnRequests with the key `sp-signing` of `keys_dir`",
+        ),
+        Key::optional(
+            "force_authn",
+            Kind::Boolean,
+            "`false`",
+            "ask the IdP for a new sign-in at each login, whatever session it has, and refuse an older one",
+        ),
+        Key::optional(
+            "allow_idp_initiated",
+            Kind::Boolean,
+            "`false`",
+            "let responses that answer no request of ours sign people in, as portals send them. Nothing ties such a response to \
+             the browser: whoever has one can sign somebody else in as themselves. Needs `replicas: 1`; better, give the \
+             portal's tile the address `<public_url><prefix>/login`",
+        ),
+        Key::optional(
             "sign",
             Kind::Choice(SIGN.words),
             "`assertion_and_response`",
@@ -102,16 +124,7 @@ pub(crate) static TABLE: Table = Table {
         Key::optional("button", Kind::Section(&BUTTON), "its defaults", "the button on the login page"),
         Key::optional("claims", Kind::Section(&CLAIMS), "its defaults", "which SAML attributes carry what"),
     ],
-    later: &[
-        "allow_idp_initiated",
-        "force_authn",
-        "encryption",
-        "decryption",
-        "encryption_keys",
-        "decryption_keys",
-        "sign_requests",
-        "second_opinion",
-    ],
+    later: &["encryption", "decryption", "encryption_keys", "decryption_keys", "second_opinion"],
 };
 
 static BUTTON: Table = Table {
@@ -168,8 +181,18 @@ pub(crate) fn ids(root: &Section<'_>) -> Vec<IdpId> {
     root.sections("identity_providers").iter().filter_map(|section| IdpId::parse(section.text("id")?).ok()).collect()
 }
 
+/// What IdPs are held against.
+pub(crate) struct Surroundings<'s> {
+    pub(crate) keys_dir: Option<&'s Path>,
+    pub(crate) replicas: Option<u64>,
+}
+
 /// `None` where any of them has a mistake.
-pub(crate) fn read(root: &Section<'_>, findings: &mut Findings) -> Option<Vec<IdentityProvider>> {
+pub(crate) fn read(
+    root: &Section<'_>,
+    around: &Surroundings<'_>,
+    findings: &mut Findings,
+) -> Option<Vec<IdentityProvider>> {
     let sections = root.sections("identity_providers");
     let mut alone = true;
     for key in ["id", "entity_id"] {
@@ -180,7 +203,7 @@ pub(crate) fn read(root: &Section<'_>, findings: &mut Findings) -> Option<Vec<Id
         findings.warn(root.place("login_page"), problem, "remove it");
     }
     let company = if sections.len() > 1 { Company::Several } else { Company::Alone };
-    let all: Vec<_> = sections.iter().map(|section| identity_provider(section, company, findings)).collect();
+    let all: Vec<_> = sections.iter().map(|section| identity_provider(section, company, around, findings)).collect();
     let mut all = all.into_iter().collect::<Option<Vec<_>>>().filter(|all| alone && !all.is_empty())?;
     reserve_names(&mut all);
     Some(all)
@@ -215,7 +238,12 @@ enum Company {
     Several,
 }
 
-fn identity_provider(section: &Section<'_>, company: Company, findings: &mut Findings) -> Option<IdentityProvider> {
+fn identity_provider(
+    section: &Section<'_>,
+    company: Company,
+    around: &Surroundings<'_>,
+    findings: &mut Findings,
+) -> Option<IdentityProvider> {
     let id = parsed(section, "id", IdpId::parse, findings);
     let entity_id = parsed(section, "entity_id", EntityId::parse, findings);
     let binding = BINDINGS.meaning(section.choice("binding")).unwrap_or(Binding::Redirect);
@@ -224,6 +252,8 @@ fn identity_provider(section: &Section<'_>, company: Company, findings: &mut Fin
     let sign = sign(section, findings);
     let button = button(section, id.as_ref(), findings);
     let email_domains = email_domains(section, company, findings);
+    let sign_requests = sign_requests(section, around.keys_dir, findings);
+    let allow_idp_initiated = allow_idp_initiated(section, around.replicas, findings);
     let idp = IdentityProvider {
         id: id?,
         entity_id: entity_id?,
@@ -235,6 +265,9 @@ fn identity_provider(section: &Section<'_>, company: Company, findings: &mut Fin
         binding,
         button,
         expired_certificates: expired,
+        sign_requests,
+        force_authn: section.boolean("force_authn").unwrap_or(false),
+        allow_idp_initiated,
     };
     check_keys(section, &idp, findings)?;
     Some(idp)
@@ -249,6 +282,33 @@ fn email_domains(section: &Section<'_>, company: Company, findings: &mut Finding
     }
     let found = access::checked(section, "email_domains", access::domain_problem, access::DOMAIN_CURE, findings);
     Some(found.iter().map(|domain| domain.to_ascii_lowercase()).collect())
+}
+
+/// The key's content is for whoever loads it to judge.
+fn sign_requests(section: &Section<'_>, keys_dir: Option<&Path>, findings: &mut Findings) -> bool {
+    let wanted = section.boolean("sign_requests").unwrap_or(false);
+    if wanted && !keys_dir.is_some_and(|keys_dir| keys_dir.join("sp-signing.current").exists()) {
+        let problem = "asks for signatures, and there is no key: `keys_dir` with `sp-signing.current` in it";
+        let cure = "run `samlgate keys generate --dir keys`, write `keys_dir: keys`, and give the IdP our metadata";
+        findings.refuse(section.place("sign_requests"), problem, cure);
+    }
+    wanted
+}
+
+/// A response that answers nothing is used once because its assertion is claimed, and a memory store claims for its
+/// own process.
+fn allow_idp_initiated(section: &Section<'_>, replicas: Option<u64>, findings: &mut Findings) -> bool {
+    let wanted = section.boolean("allow_idp_initiated").unwrap_or(false);
+    if wanted && replicas.is_none() {
+        let problem = "lets one response open a session in every process, for the memory store knows only its own";
+        let cure = "write `replicas: 1` at the top level if there is one process; or leave it off, and give the portal's tile our /saml/login";
+        findings.refuse(section.place("allow_idp_initiated"), problem, cure);
+    }
+    if wanted && section.boolean("force_authn") == Some(true) {
+        let problem = "stands beside `force_authn: true`, which a login that the IdP begins would evade";
+        findings.refuse(section.place("allow_idp_initiated"), problem, "keep one of the two");
+    }
+    wanted
 }
 
 fn sign(section: &Section<'_>, findings: &mut Findings) -> Sign {
@@ -287,6 +347,12 @@ fn trust(
         }
         _ => None,
     };
+    if metadata.as_ref().is_some_and(|metadata| metadata.want_authn_requests_signed)
+        && section.boolean("sign_requests") != Some(true)
+    {
+        let problem = "says that the IdP wants AuthnRequests signed, and they are not";
+        findings.warn(section.place("metadata_file"), problem, "write `sign_requests: true`");
+    }
     let sso_url = sso_url::read(section, metadata.as_ref(), binding, findings);
     let certificates = certificates(section, metadata, expired, findings);
     let pinned = Trust::Pinned { certificates: certificates?, sso_url: sso_url? };

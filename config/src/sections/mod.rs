@@ -88,6 +88,12 @@ pub(crate) static ROOT: Table = Table {
             "keys are made in memory",
             "the directory that `samlgate keys generate` writes to; its files must be readable by their owner alone",
         ),
+        Key::optional(
+            "replicas",
+            Kind::Count { min: 1, max: 1000 },
+            "not said",
+            "how many processes serve this address; `1` is asked for by settings that are safe in one process alone",
+        ),
         Key::optional("log", Kind::Section(&server::LOG), "its defaults", "what is logged, and how"),
         Key::optional(
             "shutdown_timeout",
@@ -103,7 +109,6 @@ pub(crate) static ROOT: Table = Table {
         "control_socket",
         "control_token_file",
         "revocations_file",
-        "replicas",
         "audit",
         "branding",
         "tracing",
@@ -137,7 +142,10 @@ pub(crate) fn read(root: &Section<'_>, findings: &mut Findings) -> Option<Settin
     let tls = server::tls(root, findings);
     let service_provider =
         public_url.as_ref().and_then(|public_url| service_provider(root, public_url, &prefix, findings));
-    let identity_providers = identity_providers::read(root, findings);
+    let keys_dir = server::keys_dir(root, findings);
+    let replicas = session::replicas(root, findings);
+    let around = identity_providers::Surroundings { keys_dir: keys_dir.as_deref(), replicas };
+    let identity_providers = identity_providers::read(root, &around, findings);
     let upstreams = upstreams::read(root, findings);
     let idps = identity_providers::ids(root);
     let surroundings =
@@ -145,7 +153,6 @@ pub(crate) fn read(root: &Section<'_>, findings: &mut Findings) -> Option<Settin
     let routes = routes::read(root, &surroundings, findings);
     let session = session::read(root, findings);
     let identity_headers = identity_headers::read(root, findings);
-    let keys_dir = server::keys_dir(root, findings);
     Some(Settings {
         public_url: public_url?,
         listen: listen?,

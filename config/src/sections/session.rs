@@ -59,6 +59,17 @@ const DEFAULT_MAX_AGE: Duration = seconds(8 * 60 * 60);
 const DEFAULT_IDLE_TIMEOUT: Duration = seconds(60 * 60);
 const DEFAULT_MAX_SESSIONS: u64 = 1_000_000;
 
+/// With the memory store each process has its own sessions, pending logins and claims.
+pub(crate) fn replicas(root: &Section<'_>, findings: &mut Findings) -> Option<u64> {
+    let replicas = root.count("replicas")?;
+    if replicas > 1 {
+        let problem =
+            "is more than one, and the memory store serves one process; shared stores are not in this version";
+        findings.refuse(root.place("replicas"), problem, "write `replicas: 1`, and run one process");
+    }
+    Some(replicas)
+}
+
 pub(crate) fn read(root: &Section<'_>, findings: &mut Findings) -> SessionSettings {
     let session = root.section("session");
     let max_age = session.duration("max_age");

@@ -8,5 +8,6 @@ mod hostile;
 mod metadata;
 mod metadata_url;
 mod mistakes;
+mod protocol;
 mod several_idps;
 mod support;

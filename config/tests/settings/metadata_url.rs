@@ -73,7 +73,7 @@ fn each_mistake_is_named_with_its_cure() {
         (url("http://localhost.example/metadata"), at("metadata_url"), "plain http"),
         (url("https://ann:secret@idp.example/metadata"), at("metadata_url"), "user name"),
         (url("https://idp.example/metadata#x"), at("metadata_url"), "fragment"),
-        (fetched(&format!("{listed}    metadata_refresh: 1m\n")), at("metadata_refresh"), "between 5m and 7days"),
+        (fetched(&format!("{listed}    metadata_refresh: 1m\n")), at("metadata_refresh"), "between 5m and 7d"),
         (fetched(&format!("{listed}    metadata_ca_file: gone.pem\n")), at("metadata_ca_file"), "cannot be read"),
         (
             fetched(&format!("{listed}    certificate_file: certificate.pem\n")),

@@ -220,7 +220,6 @@ fn refuses_what_later_versions_bring() {
         "control_socket",
         "control_token_file",
         "revocations_file",
-        "replicas",
         "audit",
         "branding",
         "tracing",
@@ -230,9 +229,7 @@ fn refuses_what_later_versions_bring() {
     ] {
         cases.push((with(&format!("{key}: 1")), key.to_owned()));
     }
-    for key in
-        ["allow_idp_initiated", "force_authn", "encryption", "decryption_keys", "sign_requests", "second_opinion"]
-    {
+    for key in ["encryption", "decryption_keys", "second_opinion"] {
         cases.push((with_idp(&format!("{key}: x")), format!("identity_providers[0].{key}")));
     }
     for key in ["cookie_domain", "outage_limit", "redis"] {

@@ -10,13 +10,12 @@ use std::time::Duration;
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use saml_core::{
-    AcceptedLogin, AcsForm, DecryptionKeys, IdpId, InResponseTo, Rejection, RequestId, SentRequest, Timestamp,
-    UnverifiedResponse,
+    AcceptedLogin, AcsForm, IdpId, InResponseTo, Rejection, RequestId, SentRequest, Timestamp, UnverifiedResponse,
 };
 
 use super::{Call, resume, set_cookie};
 use crate::identity_jwt::session_reference;
-use crate::idps::LiveIdp;
+use crate::idps::{Idp, LiveIdp};
 use crate::login::{self, Homecoming};
 use crate::pages::{Answer, redirect};
 use crate::refusal::Refusal;
@@ -61,14 +60,23 @@ pub(super) async fn serve(call: &Call<'_>) -> Result<Answer, Refusal> {
 }
 
 async fn sign_in(call: &Call<'_>) -> Result<Answer, End> {
-    let gateway = call.gateway;
     let (response, parsed_in) = read(call).await?;
-    let request_id = match response.in_response_to() {
-        InResponseTo::Request(text) => RequestId::parse(text).map_err(|_| unknown())?,
-        InResponseTo::Unsolicited => {
-            return Err(home(Rejection::UnsolicitedResponse.into(), None));
+    match response.in_response_to() {
+        InResponseTo::Request(text) => {
+            let request_id = RequestId::parse(text).map_err(|_| unknown())?;
+            sign_in_answering(call, response, request_id, parsed_in).await
         }
-    };
+        InResponseTo::Unsolicited => sign_in_unsolicited(call, response, parsed_in).await,
+    }
+}
+
+async fn sign_in_answering(
+    call: &Call<'_>,
+    response: UnverifiedResponse,
+    request_id: RequestId,
+    parsed_in: Duration,
+) -> Result<Answer, End> {
+    let gateway = call.gateway;
     let state = gateway.store().pending(request_id.as_str(), call.now).await;
     let state = gateway.stored("pending", state)?;
     let pending = login::awaited(state, call.binding().as_ref())?;
@@ -77,16 +85,7 @@ async fn sign_in(call: &Call<'_>) -> Result<Answer, End> {
     let refused = |refusal| End::Refused { refusal, idp: Some(pending.idp.clone()) };
     let live = idp.ready().map_err(refused)?;
     let request = SentRequest { id: request_id.clone(), authentication: pending.authentication };
-    let login = match verify(gateway, &live, response, request, call.now, parsed_in).await? {
-        Ok(login) => login::check_signer(&idp.settings, &live.trusted, &login, call.now).map(|()| login),
-        Err(rejection) => {
-            if matches!(rejection, Rejection::SignedByUnknownKey { .. }) {
-                idp.look_early(call.now);
-            }
-            Err(rejection.into())
-        }
-    };
-    let login = match login {
+    let login = match verify(call, idp, &live, response, Some(request), parsed_in).await? {
         Ok(login) => login,
         Err(refusal) => {
             let counted = gateway.store().count_refusal(request_id.as_str()).await;
@@ -95,21 +94,50 @@ async fn sign_in(call: &Call<'_>) -> Result<Answer, End> {
         }
     };
     let pending = claim(gateway, &login, &request_id, pending, call.now).await?;
-    let (ticket, max_age) = open(gateway, &login, call.now).await?;
-    for old in [pending.replaces, call.session.map(|session| session.key)].into_iter().flatten() {
+    welcome(call, &login, pending.replaces, &pending.return_url).await
+}
+
+/// A response that answers no request of ours (SAML Profiles 2.0 §4.1.5), from an IdP that may send such. Its Issuer
+/// picks the IdP and no more: what is checked is checked against that one. Nothing ties it to this browser, so it
+/// leads to the front page and nowhere else.
+async fn sign_in_unsolicited(
+    call: &Call<'_>,
+    response: UnverifiedResponse,
+    parsed_in: Duration,
+) -> Result<Answer, End> {
+    let gateway = call.gateway;
+    let unsolicited = || home(Rejection::UnsolicitedResponse.into(), None);
+    let idp = gateway.idps.initiator(response.claimed_issuer()).ok_or_else(unsolicited)?;
+    let refused = |refusal| End::Refused { refusal, idp: Some(idp.settings.id.clone()) };
+    let live = idp.ready().map_err(refused)?;
+    let login = verify(call, idp, &live, response, None, parsed_in).await?.map_err(refused)?;
+    claim_assertion(gateway, &login, call.now, || None).await?;
+    welcome(call, &login, None, "/").await
+}
+
+/// Opens the session of a login that was claimed; the one before it ends.
+async fn welcome(
+    call: &Call<'_>,
+    login: &AcceptedLogin,
+    replaces: Option<SessionKey>,
+    return_url: &str,
+) -> Result<Answer, End> {
+    let gateway = call.gateway;
+    let (ticket, max_age) = open(gateway, login, call.now).await?;
+    for old in [replaces, call.session.map(|session| session.key)].into_iter().flatten() {
         end_replaced(gateway, &old).await;
     }
 
-    gateway.metrics.login_accepted(pending.idp.as_str());
+    gateway.metrics.login_accepted(login.idp().as_str());
     let session = ticket.key();
     tracing::info!(
         request.id = call.request_id,
-        idp.id = pending.idp.as_str(),
+        idp.id = login.idp().as_str(),
         session.r#ref = session_reference(&session),
         user.r#ref = gateway.user_ref(login.idp(), &login.identity().unique_id),
         "login accepted"
     );
-    let mut answer = redirect(StatusCode::SEE_OTHER, &pending.return_url);
+    let mut answer = redirect(StatusCode::SEE_OTHER, return_url);
     set_cookie(&mut answer, &session_cookie(&ticket, max_age));
     Ok(answer)
 }
@@ -122,23 +150,35 @@ async fn read(call: &Call<'_>) -> Result<(UnverifiedResponse, Duration), End> {
     Ok((response?, took))
 }
 
-/// By the IdP of that login and no other, as it is trusted now.
+/// By the one IdP, as it is trusted now. `request` is what the response must answer; `None` for one that answers none.
 async fn verify(
-    gateway: &Gateway,
-    idp: &Arc<LiveIdp>,
+    call: &Call<'_>,
+    idp: &Idp,
+    live: &Arc<LiveIdp>,
     response: UnverifiedResponse,
-    request: SentRequest,
-    now: Timestamp,
+    request: Option<SentRequest>,
     parsed_in: Duration,
-) -> Result<Result<AcceptedLogin, Rejection>, End> {
-    let (settings, idp) = (Arc::clone(&gateway.settings), Arc::clone(idp));
+) -> Result<Result<AcceptedLogin, Refusal>, End> {
+    let (gateway, now) = (call.gateway, call.now);
+    let (settings, trusted) = (Arc::clone(&gateway.settings), Arc::clone(live));
+    let keys = Arc::clone(gateway.keys().saml().decryption());
     let work = move || {
-        let verified = response.verify(&idp.trusted, &DecryptionKeys::none());
-        verified.and_then(|verified| verified.accept(&request, &settings.service_provider, now))
+        let verified = response.verify(&trusted.trusted, &keys)?;
+        match &request {
+            Some(request) => verified.accept(request, &settings.service_provider, now),
+            None => verified.accept_unsolicited(&settings.service_provider, now),
+        }
     };
     let (verdict, took) = gateway.verifier.run(work).await?;
     gateway.metrics.saml_verify_seconds.observe((parsed_in + took).as_secs_f64());
-    Ok(verdict)
+    if matches!(verdict, Err(Rejection::SignedByUnknownKey { .. })) {
+        idp.look_early(now);
+    }
+    let login = match verdict {
+        Ok(login) => login::check_signer(&idp.settings, &live.trusted, &login, now).map(|()| login),
+        Err(rejection) => Err(rejection.into()),
+    };
+    Ok(login)
 }
 
 /// Used once: first the login, then the assertion.
@@ -153,11 +193,21 @@ async fn claim(
     let TakeOutcome::Taken = gateway.stored("take_pending", taken)? else {
         return Err(home(Refusal::AssertionReplayed, Some(pending)));
     };
-    let claimed = gateway.store().claim_assertion(login.replay_key(), login.replay_until(), now).await;
-    let ClaimOutcome::Claimed = gateway.stored("claim_assertion", claimed)? else {
-        return Err(home(Refusal::AssertionReplayed, Some(pending)));
-    };
+    claim_assertion(gateway, login, now, || Some(pending.clone())).await?;
     Ok(pending)
+}
+
+async fn claim_assertion(
+    gateway: &Gateway,
+    login: &AcceptedLogin,
+    now: Timestamp,
+    pending: impl FnOnce() -> Option<PendingLogin>,
+) -> Result<(), End> {
+    let claimed = gateway.store().claim_assertion(login.replay_key(), login.replay_until(), now).await;
+    match gateway.stored("claim_assertion", claimed)? {
+        ClaimOutcome::Claimed => Ok(()),
+        ClaimOutcome::AlreadyClaimed => Err(home(Refusal::AssertionReplayed, pending())),
+    }
 }
 
 async fn open(gateway: &Gateway, login: &AcceptedLogin, now: Timestamp) -> Result<(Ticket, Duration), End> {

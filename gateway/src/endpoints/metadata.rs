@@ -7,6 +7,14 @@ use super::Call;
 use crate::pages::{Answer, ours};
 
 pub(super) fn serve(call: &Call<'_>) -> Answer {
-    let xml = SpMetadata::plain(&call.gateway.settings.service_provider).to_xml();
-    ours(StatusCode::OK, "application/samlmetadata+xml", xml)
+    let (settings, keys) = (&call.gateway.settings, call.gateway.keys().saml());
+    let metadata = SpMetadata {
+        sp: &settings.service_provider,
+        signing: &keys.signing_certificates(),
+        encryption: &keys.encryption_certificates(),
+        // One document for all IdPs: one that is told so may refuse what is not signed.
+        authn_requests_signed: settings.identity_providers.iter().all(|idp| idp.sign_requests),
+        slo_url: None,
+    };
+    ours(StatusCode::OK, "application/samlmetadata+xml", metadata.to_xml())
 }

@@ -1,12 +1,16 @@
 //! `GET /saml/start/{idp}`: the only place that makes a pending login.
 
+use config::IdentityProvider;
 use http::{HeaderMap, HeaderName, Method, StatusCode};
+use saml_core::Signer;
 
 use super::{Call, set_cookie};
+use crate::keys::KeyError;
 use crate::login::{self, Departure, Wish};
 use crate::pages::{Answer, PostPage, Reach, ours, page, redirect};
 use crate::refusal::Refusal;
 use crate::session::{BrowserBinding, Rounds, login_cookie};
+use crate::shared::Gateway;
 
 pub(super) async fn serve(call: &Call<'_>) -> Result<Answer, Refusal> {
     let gateway = call.gateway;
@@ -37,7 +41,11 @@ pub(super) async fn serve(call: &Call<'_>) -> Result<Answer, Refusal> {
         replaces: call.session.map(|session| session.key),
         entropy: gateway.draw_entropy().map_err(internal)?,
     };
-    let started = login::start(&idp.settings, &live.sso_url, &gateway.settings.service_provider, &wish, call.now);
+    let started = {
+        let signer = signer(gateway, &idp.settings)?;
+        let sp = &gateway.settings.service_provider;
+        login::start(&idp.settings, &live.sso_url, sp, signer.as_ref(), &wish, call.now).map_err(internal)?
+    };
     let stored = gateway.store().put_pending(&started.request_id, started.pending, call.client).await;
     gateway.stored("put_pending", stored)?;
 
@@ -51,6 +59,15 @@ pub(super) async fn serve(call: &Call<'_>) -> Result<Answer, Refusal> {
         set_cookie(&mut answer, &login_cookie(&binding));
     }
     Ok(answer)
+}
+
+/// A request that should be signed never leaves unsigned.
+fn signer<'g>(gateway: &'g Gateway, idp: &IdentityProvider) -> Result<Option<Signer<'g>>, Refusal> {
+    if !idp.sign_requests {
+        return Ok(None);
+    }
+    let key = gateway.keys().saml().signing().ok_or_else(|| internal(KeyError::NoSigningKey))?;
+    Ok(Some(Signer { key, random: &gateway.random }))
 }
 
 fn internal(error: impl std::fmt::Display) -> Refusal {

@@ -134,7 +134,7 @@ mod tests {
     fn each_idp_and_certificate_is_spoken_of_for_itself() {
         let (mut said, one, other) = (Said::default(), certificate(), certificate());
         let now = at(END - DAY_SECONDS);
-        assert_eq!(said.look(&idp("a"), &[one.clone()], now).len(), 1);
+        assert_eq!(said.look(&idp("a"), std::slice::from_ref(&one), now).len(), 1);
         assert_eq!(said.look(&idp("a"), &[one.clone(), other], now).len(), 1);
         assert_eq!(said.look(&idp("b"), &[one], now).len(), 1);
     }

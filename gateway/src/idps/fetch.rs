@@ -56,8 +56,6 @@ impl Fetcher {
     /// # Errors
     /// The authorities cannot be read, or the TLS library refuses them.
     pub(super) fn new(source: &MetadataSource) -> Result<Self, FetchError> {
-        // One provider in the process: the one that Pingora's listeners and connectors use.
-        pingora::tls::install_default_crypto_provider();
         let authorities = |error: &dyn std::fmt::Display| FetchError::Authorities(error.to_string());
         let mut builder = Client::builder()
             .user_agent(concat!("samlgate/", env!("CARGO_PKG_VERSION")))

@@ -61,6 +61,12 @@ impl IdpRegistry {
         self.0.iter().find(|idp| idp.settings.id.as_str() == id)
     }
 
+    /// The IdP that may begin logins and is called so.
+    pub fn initiator(&self, entity_id: Option<&str>) -> Option<&Idp> {
+        let entity_id = entity_id?;
+        self.iter().find(|idp| idp.settings.allow_idp_initiated && idp.settings.entity_id.as_str() == entity_id)
+    }
+
     pub fn iter(&self) -> std::slice::Iter<'_, Idp> {
         self.0.iter()
     }
@@ -97,8 +103,8 @@ impl Idp {
         self.live().ok_or_else(|| Refusal::IdpUnavailable { idp: self.settings.id.to_string() })
     }
 
-    fn replace(&self, live: LiveIdp) {
-        self.live.store(Some(Arc::new(live)));
+    fn replace(&self, live: Arc<LiveIdp>) {
+        self.live.store(Some(live));
     }
 
     /// A response came that is signed with a key which is not trusted: the IdP may have changed its key, and its

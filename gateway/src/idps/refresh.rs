@@ -21,6 +21,8 @@ use crate::shared::Gateway;
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LAST_RETRY: Duration = Duration::from_secs(5 * 60);
 
+const WANTS_SIGNATURES: &str = "the IdP wants AuthnRequests signed, and they are not: write `sign_requests: true`";
+
 /// Why metadata is not used.
 #[derive(Debug, thiserror::Error)]
 enum Problem {
@@ -89,7 +91,7 @@ struct Memory {
 
 enum Outcome {
     Unchanged,
-    Judged { live: LiveIdp, refreshed: Box<Refreshed>, validators: Validators },
+    Judged { live: Arc<LiveIdp>, refreshed: Box<Refreshed>, validators: Validators },
 }
 
 async fn look(
@@ -107,7 +109,7 @@ async fn look(
         Fetched::Unchanged => Outcome::Unchanged,
         Fetched::Document { bytes, validators } => {
             let (live, refreshed) = judge(settings, source, memory.used.as_ref(), &bytes, now)?;
-            Outcome::Judged { live, refreshed: Box::new(refreshed), validators }
+            Outcome::Judged { live: Arc::new(live), refreshed: Box::new(refreshed), validators }
         }
     })
 }
@@ -175,10 +177,13 @@ fn settle(
             gateway.metrics.keys_end(id, live.trusted.certificates());
             idp.replace(live);
             let Refreshed { used, held, warnings } = *refreshed;
+            let unsigned = used.want_authn_requests_signed && !idp.settings.sign_requests;
+            let mut told: Vec<String> = held.iter().map(ToString::to_string).collect();
+            told.extend(warnings.iter().map(ToString::to_string));
+            told.extend(unsigned.then(|| WANTS_SIGNATURES.to_owned()));
             memory.used = Some(used);
             memory.validators = validators;
-            let told = held.iter().map(ToString::to_string).chain(warnings.iter().map(ToString::to_string));
-            memory.tell(id, told.collect());
+            memory.tell(id, told);
             Look::Fetched
         }
     }

@@ -54,6 +54,12 @@ impl UnverifiedResponse {
         }
     }
 
+    /// Who the Response says it comes from; unsigned, so of a response that answers no request it only selects the
+    /// IdP that it is then held against.
+    pub fn claimed_issuer(&self) -> Option<&str> {
+        self.shape.issuer.and_then(|issuer| self.document.text_only(issuer))
+    }
+
     /// Of the Response first, then of each SubjectConfirmationData; of an encrypted one nobody knows yet.
     fn every_in_response_to(&self) -> impl Iterator<Item = &str> {
         let of_assertion = match &self.shape.content {

@@ -1,5 +1,7 @@
 //! Every secret of our own, read once. Nothing else opens `keys_dir`.
 
+mod saml;
+
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
@@ -11,10 +13,12 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use config::Settings;
-use saml_core::IdpId;
+use saml_core::{IdpId, KeyFileError, KeyPemError};
 use zeroize::Zeroizing;
 
 use crate::session::RandomError;
+
+pub use saml::SamlKeys;
 
 /// A key file holds one key; anything longer is something else.
 const MAX_FILE_BYTES: u64 = 16 * 1024;
@@ -39,8 +43,24 @@ pub enum KeyError {
     Malformed { path: PathBuf, wanted: &'static str },
     #[error(transparent)]
     Random(#[from] RandomError),
-    #[error("the system could not make a P-256 key")]
+    #[error("the system could not make a key")]
     Generation,
+    #[error("key file {path}: {source}")]
+    KeyPair {
+        path: PathBuf,
+        #[source]
+        source: KeyFileError,
+    },
+    #[error("key file {path}: {source}")]
+    Decryption {
+        path: PathBuf,
+        #[source]
+        source: KeyPemError,
+    },
+    #[error("key file {path} is missing, and others of its name are there: give back the current one")]
+    NoCurrent { path: PathBuf },
+    #[error("`sign_requests` asks for the key sp-signing, and keys_dir has none: run `samlgate keys generate`")]
+    NoSigningKey,
 }
 
 /// Something an operator should know, though the gateway runs.
@@ -92,6 +112,7 @@ impl KeyRing {
 pub struct Keys {
     index: hmac::Key,
     jwt: KeyRing,
+    saml: SamlKeys,
 }
 
 impl Keys {
@@ -123,7 +144,12 @@ impl Keys {
             }
         }
         let index = hmac::Key::new(hmac::HMAC_SHA256, ring(INDEX)?.current.bytes());
-        Ok((Self { index, jwt: ring(JWT)? }, warnings))
+        let jwt = ring(JWT)?;
+        let saml = directory.map_or_else(|| Ok(SamlKeys::default()), SamlKeys::load)?;
+        if saml.signing().is_none() && settings.identity_providers.iter().any(|idp| idp.sign_requests) {
+            return Err(KeyError::NoSigningKey);
+        }
+        Ok((Self { index, jwt, saml }, warnings))
     }
 
     /// How logs name a person: the same for the same person, and nothing that leads back without the key.
@@ -140,10 +166,13 @@ impl Keys {
     pub fn jwt(&self) -> &KeyRing {
         &self.jwt
     }
+
+    pub fn saml(&self) -> &SamlKeys {
+        &self.saml
+    }
 }
 
-/// Writes what is missing of `seal.current`, `index.current` and `jwt.current`, readable by their owner
-/// alone, and says what it wrote. A key that is there is never overwritten.
+/// Writes what is missing of the current keys, readable by their owner alone, and says what it wrote. A key that is there is never overwritten.
 ///
 /// # Errors
 /// A file or the directory cannot be written.
@@ -154,12 +183,16 @@ pub fn generate(directory: &Path) -> Result<Vec<PathBuf>, KeyError> {
     };
     fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(unwritable(directory))?;
     let mut written = Vec::new();
-    for (name, kind) in [SEAL, INDEX, JWT] {
+    let own = [SEAL, INDEX, JWT].map(|(name, kind)| (name, Some(kind)));
+    for (name, kind) in own.into_iter().chain(saml::NAMES.map(|name| (name, None))) {
         let path = directory.join(format!("{name}.current"));
         if fs::symlink_metadata(&path).is_ok() {
             continue;
         }
-        let text = encode(&make(kind)?, kind);
+        let text = match kind {
+            Some(kind) => encode(&make(kind)?, kind),
+            None => saml::make(name)?,
+        };
         let mut file =
             OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(unwritable(&path))?;
         file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(unwritable(&path))?;
@@ -193,6 +226,16 @@ fn encode(key: &Key, kind: Kind) -> Zeroizing<String> {
 }
 
 fn read_key(path: &Path, kind: Kind) -> Result<Option<Key>, KeyError> {
+    let Some(text) = read_text(path)? else { return Ok(None) };
+    let wanted = match kind {
+        Kind::Secret => "32 bytes in base64 or hexadecimal",
+        Kind::P256 => "a P-256 private key as PKCS#8 PEM",
+    };
+    decode(text.trim(), kind).map(Some).ok_or_else(|| KeyError::Malformed { path: path.to_owned(), wanted })
+}
+
+/// Nothing where there is no such file.
+fn read_text(path: &Path) -> Result<Option<Zeroizing<String>>, KeyError> {
     let unreadable = |source| KeyError::Unreadable { path: path.to_owned(), source };
     // Mode and content come from one open file, so that it cannot be exchanged in between.
     let file = match fs::File::open(path) {
@@ -207,11 +250,7 @@ fn read_key(path: &Path, kind: Kind) -> Result<Option<Key>, KeyError> {
     }
     let mut text = Zeroizing::new(String::new());
     file.take(MAX_FILE_BYTES).read_to_string(&mut text).map_err(unreadable)?;
-    let wanted = match kind {
-        Kind::Secret => "32 bytes in base64 or hexadecimal",
-        Kind::P256 => "a P-256 private key as PKCS#8 PEM",
-    };
-    decode(text.trim(), kind).map(Some).ok_or_else(|| KeyError::Malformed { path: path.to_owned(), wanted })
+    Ok(Some(text))
 }
 
 fn decode(text: &str, kind: Kind) -> Option<Key> {
@@ -266,7 +305,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let keys_dir = directory.path().join("keys");
         let written = generate(&keys_dir).unwrap();
-        assert_eq!(written, ["seal", "index", "jwt"].map(|name| keys_dir.join(format!("{name}.current"))));
+        let names = ["seal", "index", "jwt", "sp-signing", "sp-decryption"];
+        assert_eq!(written, names.map(|name| keys_dir.join(format!("{name}.current"))));
         for path in &written {
             assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
         }
@@ -283,7 +323,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         write(&directory.path().join("seal.current"), "precious", 0o600);
         let written = generate(directory.path()).unwrap();
-        assert_eq!(written.len(), 2);
+        assert_eq!(written.len(), 4);
         assert_eq!(fs::read_to_string(directory.path().join("seal.current")).unwrap(), "precious");
         assert_eq!(generate(directory.path()).unwrap(), Vec::<PathBuf>::new());
     }
@@ -294,9 +334,8 @@ mod tests {
             [(0o600, false), (0o400, false), (0o440, false), (0o644, true), (0o604, true), (0o660, true)]
         {
             let directory = tempfile::tempdir().unwrap();
-            generate(directory.path()).unwrap();
-            let path = directory.path().join("jwt.current");
-            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            let key = make(Kind::P256).unwrap();
+            write(&directory.path().join("jwt.current"), &encode(&key, Kind::P256), mode);
             let exposed = matches!(Keys::load(&settings(directory.path())), Err(KeyError::Exposed { .. }));
             assert_eq!(exposed, refused, "{mode:o}");
         }
