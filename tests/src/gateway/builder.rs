@@ -1,7 +1,9 @@
 //! The settings of a gateway that is about to start.
 
 use std::ffi::OsStr;
+use std::fs::Permissions;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
@@ -198,7 +200,12 @@ impl GatewayBuilder {
         let text = serde_json::to_string_pretty(&self.settings).expect("settings are JSON");
         std::fs::write(&config, text).expect("the settings can be written");
         for (name, content) in &self.files {
-            std::fs::write(folder.join(name), content).expect("a file beside the settings can be written");
+            let file = folder.join(name);
+            let parent = file.parent().expect("it lies in the folder");
+            std::fs::create_dir_all(parent).expect("a folder beside the settings can be made");
+            std::fs::write(&file, content).expect("a file beside the settings can be written");
+            // Some hold keys, and samlgate refuses those that others can read.
+            std::fs::set_permissions(&file, Permissions::from_mode(0o600)).expect("an own file's mode can be set");
         }
         config
     }

@@ -5,6 +5,9 @@ use std::io::Read as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::issuer::xml::{Element, Namespace};
+use crate::issuer::{SigningKey, verifies_enveloped};
+
 const SAMLP: &str = "urn:oasis:names:tc:SAML:2.0:protocol";
 const SAML: &str = "urn:oasis:names:tc:SAML:2.0:assertion";
 const MAX_INFLATED: u64 = 64 * 1024;
@@ -26,9 +29,21 @@ pub struct AuthnRequest {
     pub destination: Option<String>,
     pub force_authn: bool,
     pub relay_state: Option<String>,
+    /// By Redirect, as it came: a signature covers its very octets.
+    pub query: Option<String>,
 }
 
 impl AuthnRequest {
+    /// Whether this key signed it: the query by Redirect, the message by POST.
+    pub fn is_signed_by(&self, key: &SigningKey) -> bool {
+        match self.binding {
+            Binding::Redirect => self.query.as_deref().is_some_and(|query| is_query_signed(query, key)),
+            Binding::Post => {
+                expected(&self.xml).is_some_and(|element| verifies_enveloped(&self.xml, &element, &self.id, key))
+            }
+        }
+    }
+
     pub(super) fn read(binding: Binding, message: &str, relay_state: Option<String>) -> Result<Self, String> {
         let bytes = STANDARD.decode(message).map_err(|error| format!("SAMLRequest is not base64: {error}"))?;
         let xml = match binding {
@@ -50,9 +65,32 @@ impl AuthnRequest {
             destination: attribute("Destination"),
             force_authn: matches!(root.attribute("ForceAuthn"), Some("true" | "1")),
             relay_state,
+            query: None,
             xml: xml.clone(),
         })
     }
+}
+
+/// SAML Bindings 2.0 §3.4.4.1: what is signed is all that stands before the signature.
+fn is_query_signed(query: &str, key: &SigningKey) -> bool {
+    let Some((signed, signature)) = query.split_once("&Signature=") else { return false };
+    let signature: String = form_urlencoded::parse(signature.as_bytes()).map(|(value, _)| value).collect();
+    STANDARD.decode(signature).is_ok_and(|signature| key.verifies(signed.as_bytes(), &signature))
+}
+
+/// Those of an AuthnRequest that may stand in a signed one.
+const ATTRIBUTES: [&str; 7] =
+    ["ID", "Version", "IssueInstant", "Destination", "ProtocolBinding", "AssertionConsumerServiceURL", "ForceAuthn"];
+
+/// The request as it was before it was signed.
+fn expected(xml: &str) -> Option<Element> {
+    let document = roxmltree::Document::parse(xml).ok()?;
+    let root = document.root_element();
+    let issuer = root.children().find(|child| child.has_tag_name((SAML, "Issuer")))?.text()?;
+    let request = Element::new(Namespace { prefix: "samlp", uri: SAMLP }, "AuthnRequest");
+    let request =
+        ATTRIBUTES.iter().fold(request, |request, name| request.optional_attribute(name, root.attribute(*name)));
+    Some(request.child(Element::new(Namespace { prefix: "saml", uri: SAML }, "Issuer").text(issuer)))
 }
 
 fn inflate(bytes: &[u8]) -> Result<String, String> {

@@ -97,7 +97,7 @@ impl Shared {
     }
 
     pub(super) fn metadata(&self) -> String {
-        self.metadata_with(&[self.key.clone()])
+        self.metadata_with(std::slice::from_ref(&self.key))
     }
 
     pub(super) fn metadata_with(&self, keys: &[Arc<SigningKey>]) -> String {
@@ -172,15 +172,22 @@ impl Shared {
 }
 
 async fn sso_by_redirect(idp: Idp, path: Path<String>, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
-    let query = form(query.unwrap_or_default().as_bytes());
-    sso(&idp, &path, Binding::Redirect, &query, &headers)
+    let query = query.unwrap_or_default();
+    sso(&idp, &path, Binding::Redirect, &form(query.as_bytes()), Some(query), &headers)
 }
 
 async fn sso_by_post(idp: Idp, path: Path<String>, headers: HeaderMap, body: Bytes) -> Response {
-    sso(&idp, &path, Binding::Post, &form(&body), &headers)
+    sso(&idp, &path, Binding::Post, &form(&body), None, &headers)
 }
 
-fn sso(idp: &Shared, application: &str, binding: Binding, parameters: &Form, headers: &HeaderMap) -> Response {
+fn sso(
+    idp: &Shared,
+    application: &str,
+    binding: Binding,
+    parameters: &Form,
+    query: Option<String>,
+    headers: &HeaderMap,
+) -> Response {
     if application != idp.application {
         return pages::problem(StatusCode::NOT_FOUND, "There is no such application", application);
     }
@@ -193,6 +200,7 @@ fn sso(idp: &Shared, application: &str, binding: Binding, parameters: &Form, hea
                 return pages::problem(StatusCode::BAD_REQUEST, "The sign-in request cannot be read", &reason);
             }
             Ok(request) => {
+                let request = AuthnRequest { query, ..request };
                 lock(&idp.requests).push(request.clone());
                 let force_authn = request.force_authn;
                 (Waiting::Request(request), force_authn)

@@ -7,13 +7,7 @@ use harness::raw::RawResponse;
 use harness::world::World;
 use serde_json::json;
 
-use crate::support::{Awaiting, BINDING, SESSION, post_acs, refused_logins, samlgate};
-
-fn form(xml: &str) -> String {
-    use base64::Engine as _;
-    let encoded = base64::engine::general_purpose::STANDARD.encode(xml);
-    format!("SAMLResponse={}&RelayState=x", encoded.replace('+', "%2B").replace('/', "%2F").replace('=', "%3D"))
-}
+use crate::support::{Awaiting, BINDING, SESSION, form, post_acs, refused_logins, samlgate};
 
 fn sets_session(answer: &RawResponse) -> bool {
     answer.head.header_lines.iter().any(|line| line.to_ascii_lowercase().starts_with("set-cookie: __host-samlgate="))

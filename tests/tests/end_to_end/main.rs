@@ -3,15 +3,20 @@
 
 mod attacks;
 mod check;
+mod encrypted;
 mod endpoints;
+mod expired_certificates;
 mod explain;
+mod force_authn;
 mod headers;
 mod identity_jwt;
+mod idp_initiated;
 mod life;
 mod metadata_url;
 mod paths;
 mod refusals;
 mod several_idps;
+mod signed_requests;
 mod signing_in;
 mod support;
 mod websockets;

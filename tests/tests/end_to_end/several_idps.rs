@@ -7,7 +7,7 @@ use harness::issuer::{Sign, test_keys};
 use harness::upstream::Upstream;
 use serde_json::json;
 
-use crate::support::{BINDING, SESSION, samlgate};
+use crate::support::{BINDING, SESSION, form, samlgate};
 
 /// `jumpcloud` with the users of demo.example, `staff` with a user whose group is called as one of theirs.
 struct Two {
@@ -151,12 +151,7 @@ async fn a_response_of_one_to_a_login_at_the_other_is_refused() {
     let request_id = two.jumpcloud.requests().last().expect("a request reached the IdP").id.clone();
     let post = async |xml: &str| {
         let cookie = browser.cookie("localhost", BINDING).expect("the browser keeps the binding cookie").value;
-        let body = form_urlencoded::Serializer::new(String::new())
-            .append_pair("SAMLResponse", &{
-                use base64::Engine as _;
-                base64::engine::general_purpose::STANDARD.encode(xml)
-            })
-            .finish();
+        let body = form(xml);
         let request = format!(
             "POST /saml/acs HTTP/1.1\r\nHost: {}\r\nAccept: text/html\r\nCookie: {BINDING}={cookie}\r\nConnection: close\r\n\
              Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",

@@ -2,7 +2,7 @@
 
 use harness::browser::Browser;
 use harness::gateway::Program;
-use harness::issuer::ResponseSpec;
+use harness::issuer::{ResponseSpec, SigningKey};
 use harness::raw::{self, RawResponse};
 use harness::world::World;
 
@@ -48,6 +48,21 @@ pub(crate) async fn post_acs(world: &World, cookies: &str, body: &str) -> RawRes
         length = body.len(),
     );
     raw::exchange(world.gateway.address(), request).await
+}
+
+/// The body of a form that posts this response.
+pub(crate) fn form(xml: &str) -> String {
+    use base64::Engine as _;
+    let encoded = base64::engine::general_purpose::STANDARD.encode(xml);
+    form_urlencoded::Serializer::new(String::new())
+        .append_pair("SAMLResponse", &encoded)
+        .append_pair("RelayState", "x")
+        .finish()
+}
+
+/// A key of ours as a file of `keys_dir` holds it.
+pub(crate) fn key_file(key: &SigningKey) -> String {
+    format!("{}{}", key.key_pem(), key.certificate_pem())
 }
 
 /// The Cookie header of whoever is signed in, in `browser`.
