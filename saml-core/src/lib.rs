@@ -29,6 +29,8 @@ mod outgoing;
 mod rejection;
 mod request;
 mod response;
+#[cfg(feature = "test-support")]
+pub mod test_support;
 mod time;
 mod trust;
 mod xml;
