@@ -4,6 +4,7 @@ use aws_lc_rs::digest;
 
 use super::claimed;
 use super::policy::{self, Expected};
+use super::shape::AttributeShape;
 use super::verified::Verified;
 use crate::claims::Identity;
 use crate::ids::IdpId;
@@ -11,7 +12,7 @@ use crate::rejection::Rejection;
 use crate::request::SentRequest;
 use crate::time::Timestamp;
 use crate::trust::{Fingerprint, ServiceProvider};
-use crate::xml::Attr;
+use crate::xml::{Attr, Document};
 
 /// Who signed in, at which IdP, until when. To be claimed once, under its [`ReplayKey`], before it
 /// becomes a session.
@@ -33,6 +34,10 @@ pub struct AcceptedLogin {
     replay_key: ReplayKey,
     replay_until: Timestamp,
     signed_with: Fingerprint,
+    response_signed_with: Option<Fingerprint>,
+    /// What was verified, and where its attributes stand.
+    document: Document,
+    attributes: Vec<AttributeShape>,
 }
 
 /// SHA-256 over the length-prefixed IdP id and assertion ID, or the ID of a LogoutRequest.
@@ -111,6 +116,9 @@ impl Verified<'_> {
             replay_until: validity.replay_until,
             assertion_id: self.assertion.id,
             signed_with: self.signed_with,
+            response_signed_with: self.response.signed_with,
+            document: self.document,
+            attributes: self.assertion.attributes,
         })
     }
 }
@@ -150,5 +158,17 @@ impl AcceptedLogin {
     /// The certificate whose key made the signature, for the audit.
     pub fn signed_with(&self) -> Fingerprint {
         self.signed_with
+    }
+
+    /// The certificates whose keys made the signatures, each once: a second opinion is to trust no other.
+    pub fn verified_with(&self) -> impl Iterator<Item = Fingerprint> {
+        let other = self.response_signed_with.filter(|other| *other != self.signed_with);
+        std::iter::once(self.signed_with).chain(other)
+    }
+
+    /// Each value that is not empty, with the Name of its Attribute, in the order of the verified Assertion:
+    /// what a second opinion must read too.
+    pub fn attribute_values(&self) -> impl Iterator<Item = (&str, &str)> {
+        claimed::attribute_values(&self.document, &self.attributes)
     }
 }

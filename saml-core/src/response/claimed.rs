@@ -1,10 +1,11 @@
 //! The claims of a verified Assertion, each from its configured source and no other.
 
+use super::shape::AttributeShape;
 use super::verified::Verified;
 use crate::claims::{ClaimNames, ClaimSource, Identity};
 use crate::name_id::NameId;
 use crate::rejection::{Rejection, shortened};
-use crate::xml::Attr;
+use crate::xml::{Attr, Document};
 
 const TRANSIENT: &str = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient";
 
@@ -151,9 +152,8 @@ fn merged_attributes(verified: &Verified<'_>) -> Vec<(String, Vec<String>)> {
     let document = &verified.document;
     let mut merged: Vec<(String, Vec<String>)> = Vec::with_capacity(verified.assertion.attributes.len());
     for attribute in &verified.assertion.attributes {
-        let name = document.attribute(attribute.node, Attr::Name).unwrap_or_default();
-        let values = attribute.values.iter().flatten().filter_map(|node| document.text_only(*node));
-        let values = values.filter(|value| !value.is_empty()).map(str::to_owned);
+        let name = name_of(document, attribute);
+        let values = values_of(document, attribute).map(str::to_owned);
         match merged.iter_mut().find(|(other, _)| other == name) {
             Some((_, held)) => held.extend(values),
             None => merged.push((name.to_owned(), values.collect())),
@@ -161,6 +161,26 @@ fn merged_attributes(verified: &Verified<'_>) -> Vec<(String, Vec<String>)> {
     }
     merged.retain(|(_, values)| !values.is_empty());
     merged
+}
+
+/// As they stand, not merged.
+pub(super) fn attribute_values<'a>(
+    document: &'a Document,
+    attributes: &'a [AttributeShape],
+) -> impl Iterator<Item = (&'a str, &'a str)> {
+    attributes.iter().flat_map(|attribute| {
+        let name = name_of(document, attribute);
+        values_of(document, attribute).map(move |value| (name, value))
+    })
+}
+
+fn values_of<'a>(document: &'a Document, attribute: &'a AttributeShape) -> impl Iterator<Item = &'a str> {
+    let values = attribute.values.iter().flatten().filter_map(|node| document.text_only(*node));
+    values.filter(|value| !value.is_empty())
+}
+
+fn name_of<'a>(document: &'a Document, attribute: &AttributeShape) -> &'a str {
+    document.attribute(attribute.node, Attr::Name).unwrap_or_default()
 }
 
 fn refuse_controls(name: &str, value: &str) -> Result<(), Rejection> {

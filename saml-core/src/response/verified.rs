@@ -35,6 +35,8 @@ pub struct Verified<'a> {
 pub(super) struct ResponseFacts {
     /// Read from the Response's own verified bytes. Otherwise these facts may refuse and never grant.
     pub(super) signed: bool,
+    /// Whose key made that signature; the Assertion's own may be by another key of the same IdP.
+    pub(super) signed_with: Option<Fingerprint>,
     pub(super) issuer: Option<String>,
     pub(super) destination: Option<String>,
     pub(super) in_response_to: Option<String>,
@@ -69,8 +71,8 @@ impl UnverifiedResponse {
         let response = self.verify_response(idp.certificates())?;
         let assertion = verify_assertion(&self.document, assertion, idp.certificates())?;
         let facts = match &response {
-            Some((signed, shape)) => ResponseFacts::read(&signed.document, shape, true),
-            None => ResponseFacts::read(&self.document, &self.shape, false),
+            Some((signed, shape)) => ResponseFacts::read(&signed.document, shape, Some(signed.signed_with)),
+            None => ResponseFacts::read(&self.document, &self.shape, None),
         };
         match (assertion, response) {
             (Some((signed, shape)), _) => Ok(Verified::of(idp, signed, shape, facts)),
@@ -100,7 +102,7 @@ impl UnverifiedResponse {
         let ResponseContent::Encrypted(encrypted) = &shape.content else {
             return Err(Rejection::CanonicalFormUnstable { element: RESPONSE });
         };
-        let facts = ResponseFacts::read(&response.document, &shape, true);
+        let facts = ResponseFacts::read(&response.document, &shape, Some(response.signed_with));
         let (document, assertion) = encryption::decrypt(&response.document, encrypted, keys, &self.document)?;
         refuse_conflict(facts.in_response_to.as_deref().into_iter().chain(assertion.in_response_to(&document)))?;
         Ok(Decrypted { document, assertion, facts, signed_with: response.signed_with })
@@ -165,10 +167,11 @@ impl<'a> Verified<'a> {
 }
 
 impl ResponseFacts {
-    fn read(document: &Document, shape: &ResponseShape, signed: bool) -> Self {
+    fn read(document: &Document, shape: &ResponseShape, signed_with: Option<Fingerprint>) -> Self {
         let attribute = |attr| document.attribute(shape.node, attr).map(str::to_owned);
         Self {
-            signed,
+            signed: signed_with.is_some(),
+            signed_with,
             issuer: shape.issuer.and_then(|issuer| document.text_only(issuer)).map(str::to_owned),
             destination: attribute(Attr::Destination),
             in_response_to: attribute(Attr::InResponseTo),

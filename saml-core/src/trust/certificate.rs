@@ -102,6 +102,7 @@ impl CertificateError {
 /// A certificate whose key is pinned.
 #[derive(Clone, Debug)]
 pub struct Certificate {
+    der: Box<[u8]>,
     key: PinnedKey,
     fingerprint: Fingerprint,
     subject: Box<str>,
@@ -126,12 +127,17 @@ impl Certificate {
             return Err(not_x509(format!("{} bytes follow it", rest.len())));
         }
         Ok(Self {
+            der: der.into(),
             key: PinnedKey::from_spki(certificate.public_key())?,
             fingerprint: Fingerprint::of(der),
             subject: certificate.subject().to_string().into(),
             not_before: Timestamp::from_unix(certificate.validity().not_before.timestamp(), 0),
             not_after: Timestamp::from_unix(certificate.validity().not_after.timestamp(), 0),
         })
+    }
+
+    pub fn der(&self) -> &[u8] {
+        &self.der
     }
 
     pub(crate) fn key(&self) -> &PinnedKey {
