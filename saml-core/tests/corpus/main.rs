@@ -2,6 +2,8 @@
 
 #![expect(clippy::disallowed_methods, reason = "tests read the corpus from files")]
 
+mod every;
+
 use std::path::PathBuf;
 
 use base64::Engine;
