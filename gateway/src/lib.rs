@@ -23,6 +23,8 @@ pub mod refusal;
 pub mod request_road;
 pub mod respond;
 pub mod return_url;
+#[cfg(feature = "second-opinion")]
+pub mod second_opinion;
 pub mod server;
 pub mod session;
 pub mod shared;

@@ -9,6 +9,8 @@ pub mod gateway;
 pub mod http1;
 pub mod idp;
 pub use issuer;
+#[cfg(feature = "peers")]
+pub mod oracle;
 pub mod raw;
 pub mod upstream;
 pub mod world;
