@@ -63,6 +63,8 @@ pub struct Settings {
     pub identity_headers: IdentityHeaders,
     /// `keys_dir`: where `samlgate keys generate` writes; keys are made in memory without it.
     pub keys_dir: Option<PathBuf>,
+    /// `second_opinion`: samael must accept each login too. Only in a build that has it.
+    pub second_opinion: bool,
     pub log: LogSettings,
     /// `shutdown_timeout`: how long requests in flight may take after SIGTERM.
     pub shutdown_timeout: Duration,

@@ -32,6 +32,8 @@ pub struct Metrics {
     keys_held: IntGaugeVec,
     addresses_held: IntGaugeVec,
     certificate_not_after: GaugeVec,
+    #[cfg(feature = "second-opinion")]
+    second_opinions: IntCounterVec,
     pub saml_verify_seconds: Histogram,
     pub sessions_active: IntGauge,
     pub session_cache_hits: IntCounter,
@@ -158,6 +160,13 @@ impl Metrics {
                 &["idp"],
             )?,
             certificate_not_after: not_after(&registry)?,
+            #[cfg(feature = "second-opinion")]
+            second_opinions: counters(
+                &registry,
+                "samlgate_second_opinion_total",
+                "Accepted logins that the second verifier judged too; any that differs is an alarm.",
+                &["result"],
+            )?,
             saml_verify_seconds: histogram(
                 &registry,
                 HistogramOpts::new(
@@ -214,6 +223,11 @@ impl Metrics {
     /// `idp` is an id of the settings, or empty where the response names no login of ours.
     pub fn login_refused(&self, idp: &str, code: &'static str) {
         self.logins.with_label_values(&[idp, "refused", code]).inc();
+    }
+
+    #[cfg(feature = "second-opinion")]
+    pub fn second_opinion(&self, agrees: bool) {
+        self.second_opinions.with_label_values(&[if agrees { "agrees" } else { "differs" }]).inc();
     }
 
     pub fn store_failed(&self, operation: &'static str) {

@@ -135,6 +135,9 @@ refusals! {
     CrossSiteRequest = "cross_site_request",
         "the request was made by a page of another site",
         "sign out from the sign-out page";
+    SecondOpinionDiffers { problem: String } = "second_opinion_differs",
+        "our verifier accepts the login and the second one does not agree: {problem}",
+        "one of the two is wrong about this response: treat it as an attack until you know why, and report the response's structure";
     Internal { problem: String } = "internal_error",
         "samlgate failed: {problem}",
         "look for the request id in the log and report it";

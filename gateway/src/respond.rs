@@ -269,6 +269,12 @@ fn plain(refusal: &Refusal) -> Plain {
             "Sign out from the sign-out page itself.",
             Offer::Nothing,
         ),
+        Refusal::SecondOpinionDiffers { .. } => say(
+            StatusCode::FORBIDDEN,
+            "Sign-in was refused",
+            "The answer of your identity provider could not be confirmed. Tell your administrator.",
+            Offer::SignInAgain,
+        ),
         Refusal::Internal { .. } => say(
             StatusCode::INTERNAL_SERVER_ERROR,
             "Something went wrong here",

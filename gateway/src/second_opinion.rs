@@ -15,7 +15,7 @@ use samael::key_info::{KeyInfo, X509Data};
 use samael::metadata::{EntityDescriptor, IdpSsoDescriptor, KeyDescriptor};
 use samael::schema::Assertion;
 use samael::service_provider::{ServiceProvider, ServiceProviderBuilder};
-use saml_core::{AcceptedLogin, Certificate};
+use saml_core::{AcceptedLogin, AcsForm, Certificate, TrustedIdp};
 
 /// What the second verifier may take for true.
 #[derive(Debug, Clone)]
@@ -94,6 +94,35 @@ impl Reading {
             _ => Ok(()),
         }
     }
+}
+
+/// How old saml-core lets an Assertion be, besides the skew.
+const MAX_AGE: Duration = Duration::from_secs(600);
+
+/// Between our reading of the clock and samael's the store was asked twice.
+const SLACK: Duration = Duration::from_secs(60);
+
+/// Has the second verifier judge what `login` was read from. `idp` is who was trusted when ours accepted it.
+///
+/// # Errors
+/// They do not agree.
+pub fn of_login(
+    login: &AcceptedLogin,
+    form: &AcsForm,
+    idp: &TrustedIdp,
+    sp: &saml_core::ServiceProvider,
+) -> Result<(), Difference> {
+    let refused = |problem: &dyn std::fmt::Display| Difference::Refused { problem: problem.to_string() };
+    let xml = form.decoded().map_err(|rejection| refused(&rejection))?;
+    let skew = Duration::from_secs(sp.skew_seconds.into()) + SLACK;
+    let terms = Terms {
+        idp_entity_id: idp.entity_id().as_str(),
+        sp_entity_id: sp.entity_id.as_str(),
+        acs_url: sp.acs_url.as_str(),
+        max_age: MAX_AGE + skew,
+        skew,
+    };
+    confirm(login, idp.certificates(), &xml, &terms)
 }
 
 /// Has the second verifier judge `xml`, the bytes that ours took `login` from.

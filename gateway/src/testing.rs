@@ -44,6 +44,7 @@ pub(crate) fn settings() -> Settings {
             groups_filter: Vec::new(),
         },
         keys_dir: None,
+        second_opinion: false,
         log: LogSettings { level: "info".to_owned(), format: LogFormat::Json, access: true },
         shutdown_timeout: Duration::from_secs(30),
     }

@@ -178,6 +178,10 @@ pub(crate) fn keys_dir(path: &FilePath) -> Result<(), Fault> {
     Ok(())
 }
 
+pub(crate) fn holds_decryption_key(keys_dir: &std::path::Path) -> bool {
+    KEY_AGES.iter().any(|age| keys_dir.join(format!("sp-decryption.{age}")).exists())
+}
+
 /// A private key that others can read is nobody's secret. Its group may read it, for that is how Kubernetes hands a
 /// Secret to a process that is not root.
 fn not_for_others(path: &FilePath) -> Result<(), Fault> {

@@ -8,7 +8,9 @@ mod route_path;
 
 pub(crate) use address::{authority, origin, server, socket};
 pub use file::EXPIRY_WARNING_DAYS;
-pub(crate) use file::{CertificateSource, authorities, certificates, keys_dir, metadata, tls_certificate, tls_key};
+pub(crate) use file::{
+    CertificateSource, authorities, certificates, holds_decryption_key, keys_dir, metadata, tls_certificate, tls_key,
+};
 pub(crate) use header::header_name;
 pub(crate) use nearest::nearest;
 pub(crate) use route_path::{endpoint_prefix, normalised_prefix, route_path, same_site_path};

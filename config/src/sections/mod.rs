@@ -94,6 +94,13 @@ pub(crate) static ROOT: Table = Table {
             "not said",
             "how many processes serve this address; `1` is asked for by settings that are safe in one process alone",
         ),
+        Key::optional(
+            "second_opinion",
+            Kind::Boolean,
+            "`false`",
+            "have a second verifier (samael, on libxml2 and xmlsec) judge each login that ours accepts, and refuse it where \
+             they differ; only in a build with the feature `second-opinion`, and not with a decryption key",
+        ),
         Key::optional("log", Kind::Section(&server::LOG), "its defaults", "what is logged, and how"),
         Key::optional(
             "shutdown_timeout",
@@ -113,7 +120,6 @@ pub(crate) static ROOT: Table = Table {
         "branding",
         "tracing",
         "otlp",
-        "second_opinion",
         "limits",
     ],
 };
@@ -143,6 +149,7 @@ pub(crate) fn read(root: &Section<'_>, findings: &mut Findings) -> Option<Settin
     let service_provider =
         public_url.as_ref().and_then(|public_url| service_provider(root, public_url, &prefix, findings));
     let keys_dir = server::keys_dir(root, findings);
+    let second_opinion = server::second_opinion(root, keys_dir.as_deref(), findings);
     let replicas = session::replicas(root, findings);
     let around = identity_providers::Surroundings { keys_dir: keys_dir.as_deref(), replicas };
     let identity_providers = identity_providers::read(root, &around, findings);
@@ -168,6 +175,7 @@ pub(crate) fn read(root: &Section<'_>, findings: &mut Findings) -> Option<Settin
         session,
         identity_headers,
         keys_dir,
+        second_opinion,
         log: server::log(root),
         shutdown_timeout: root.duration("shutdown_timeout").unwrap_or(seconds(30)),
     })

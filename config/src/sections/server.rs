@@ -1,7 +1,7 @@
 //! Listeners, TLS files, prefix, threads, keys and logs.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 
 use super::{Word, accept};
@@ -89,6 +89,20 @@ pub(crate) fn tls(root: &Section<'_>, findings: &mut Findings) -> Option<TlsFile
 
 pub(crate) fn keys_dir(root: &Section<'_>, findings: &mut Findings) -> Option<PathBuf> {
     file(root, "keys_dir", |path| check::keys_dir(path), findings)
+}
+
+/// samael can decrypt neither what we can nor with our keys, so that such logins would all be refused.
+pub(crate) fn second_opinion(root: &Section<'_>, keys_dir: Option<&Path>, findings: &mut Findings) -> bool {
+    let wanted = root.boolean("second_opinion").unwrap_or(false);
+    if wanted && !cfg!(feature = "second-opinion") {
+        let cure = "build samlgate with `--features second-opinion` (it needs OpenSSL, libxml2 and xmlsec), or remove the line";
+        findings.refuse(root.place("second_opinion"), "is not in this build", cure);
+    }
+    if wanted && keys_dir.is_some_and(check::holds_decryption_key) {
+        let cure = "remove the files `sp-decryption.*` from `keys_dir` and have the IdP send assertions unencrypted, or remove the line";
+        findings.refuse(root.place("second_opinion"), "stands beside a decryption key, and cannot decrypt", cure);
+    }
+    wanted
 }
 
 fn file(

@@ -146,3 +146,14 @@ fn keys_that_others_can_read_are_a_mistake() {
     let error = folder.only_mistake(&yaml);
     assert!(error.path == "keys_dir" && error.problem.contains("jwt.previous has mode 0644"), "{error}");
 }
+
+#[cfg(feature = "second-opinion")]
+#[test]
+fn refuses_a_second_opinion_beside_a_decryption_key() {
+    let folder = Folder::new();
+    folder.write("samlgate.yaml", &with("second_opinion: true\nkeys_dir: ."), 0o644);
+    assert!(load(&folder).unwrap().settings.second_opinion);
+    folder.write("sp-decryption.next", "a key", 0o600);
+    let text = load(&folder).unwrap_err().to_string();
+    assert!(text.contains("second_opinion (line 11): stands beside a decryption key"), "{text}");
+}

@@ -224,7 +224,6 @@ fn refuses_what_later_versions_bring() {
         "branding",
         "tracing",
         "otlp",
-        "second_opinion",
         "limits",
     ] {
         cases.push((with(&format!("{key}: 1")), key.to_owned()));
@@ -251,6 +250,13 @@ fn refuses_what_later_versions_bring() {
     let cases: Vec<(String, &str, &str)> =
         cases.iter().map(|(yaml, path)| (yaml.clone(), path.as_str(), "not in this version")).collect();
     check(&cases);
+}
+
+#[cfg(not(feature = "second-opinion"))]
+#[test]
+fn refuses_a_second_opinion_that_this_build_does_not_have() {
+    check(&[(with("second_opinion: true"), "second_opinion", "is not in this build")]);
+    assert!(!Folder::new().accepted(&with("second_opinion: false")).settings.second_opinion);
 }
 
 #[test]

@@ -2,7 +2,8 @@
 //!
 //! A response is verified only if this browser started the login that it answers and the login is still
 //! open. Then, in this order: signatures and policy, the pending login is taken, the assertion is
-//! claimed, the session is opened. Each of the last three has one winner.
+//! claimed, the second opinion is asked where there is one, the session is opened. Taking, claiming and opening have
+//! one winner each.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +20,8 @@ use crate::idps::{Idp, LiveIdp};
 use crate::login::{self, Homecoming};
 use crate::pages::{Answer, redirect};
 use crate::refusal::Refusal;
+#[cfg(feature = "second-opinion")]
+use crate::second_opinion;
 use crate::session::{ClaimOutcome, OpenError, PendingLogin, Rounds, SessionKey, TakeOutcome, Ticket, session_cookie};
 use crate::shared::Gateway;
 
@@ -60,13 +63,13 @@ pub(super) async fn serve(call: &Call<'_>) -> Result<Answer, Refusal> {
 }
 
 async fn sign_in(call: &Call<'_>) -> Result<Answer, End> {
-    let (response, parsed_in) = read(call).await?;
+    let (response, posted) = read(call).await?;
     match response.in_response_to() {
         InResponseTo::Request(text) => {
             let request_id = RequestId::parse(text).map_err(|_| unknown())?;
-            sign_in_answering(call, response, request_id, parsed_in).await
+            sign_in_answering(call, response, request_id, posted).await
         }
-        InResponseTo::Unsolicited => sign_in_unsolicited(call, response, parsed_in).await,
+        InResponseTo::Unsolicited => sign_in_unsolicited(call, response, posted).await,
     }
 }
 
@@ -74,7 +77,7 @@ async fn sign_in_answering(
     call: &Call<'_>,
     response: UnverifiedResponse,
     request_id: RequestId,
-    parsed_in: Duration,
+    posted: Posted,
 ) -> Result<Answer, End> {
     let gateway = call.gateway;
     let state = gateway.store().pending(request_id.as_str(), call.now).await;
@@ -82,10 +85,11 @@ async fn sign_in_answering(
     let pending = login::awaited(state, call.binding().as_ref())?;
 
     let idp = gateway.identity_provider(pending.idp.as_str()).ok_or_else(unknown)?;
-    let refused = |refusal| End::Refused { refusal, idp: Some(pending.idp.clone()) };
+    let idp_id = pending.idp.clone();
+    let refused = |refusal| End::Refused { refusal, idp: Some(idp_id.clone()) };
     let live = idp.ready().map_err(refused)?;
     let request = SentRequest { id: request_id.clone(), authentication: pending.authentication };
-    let login = match verify(call, idp, &live, response, Some(request), parsed_in).await? {
+    let login = match verify(call, idp, &live, response, Some(request), posted.parsed_in).await? {
         Ok(login) => login,
         Err(refusal) => {
             let counted = gateway.store().count_refusal(request_id.as_str()).await;
@@ -94,24 +98,22 @@ async fn sign_in_answering(
         }
     };
     let pending = claim(gateway, &login, &request_id, pending, call.now).await?;
+    let login = confirmed(gateway, &live, login, posted.form).await.map_err(refused)?;
     welcome(call, &login, pending.replaces, &pending.return_url).await
 }
 
 /// A response that answers no request of ours (SAML Profiles 2.0 §4.1.5), from an IdP that may send such. Its Issuer
 /// picks the IdP and no more: what is checked is checked against that one. Nothing ties it to this browser, so it
 /// leads to the front page and nowhere else.
-async fn sign_in_unsolicited(
-    call: &Call<'_>,
-    response: UnverifiedResponse,
-    parsed_in: Duration,
-) -> Result<Answer, End> {
+async fn sign_in_unsolicited(call: &Call<'_>, response: UnverifiedResponse, posted: Posted) -> Result<Answer, End> {
     let gateway = call.gateway;
     let unsolicited = || home(Rejection::UnsolicitedResponse.into(), None);
     let idp = gateway.idps.initiator(response.claimed_issuer()).ok_or_else(unsolicited)?;
     let refused = |refusal| End::Refused { refusal, idp: Some(idp.settings.id.clone()) };
     let live = idp.ready().map_err(refused)?;
-    let login = verify(call, idp, &live, response, None, parsed_in).await?.map_err(refused)?;
+    let login = verify(call, idp, &live, response, None, posted.parsed_in).await?.map_err(refused)?;
     claim_assertion(gateway, &login, call.now, || None).await?;
+    let login = confirmed(gateway, &live, login, posted.form).await.map_err(refused)?;
     welcome(call, &login, None, "/").await
 }
 
@@ -142,12 +144,19 @@ async fn welcome(
     Ok(answer)
 }
 
+/// What a response was decoded from, for the second opinion, and how long that took.
+struct Posted {
+    form: AcsForm,
+    parsed_in: Duration,
+}
+
 /// Form, base64, XML and shape. Nothing is believed yet.
-async fn read(call: &Call<'_>) -> Result<(UnverifiedResponse, Duration), End> {
+async fn read(call: &Call<'_>) -> Result<(UnverifiedResponse, Posted), End> {
     let content_type = call.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let form = AcsForm::parse(content_type, call.query, call.body)?;
-    let (response, took) = call.gateway.verifier.run(move || UnverifiedResponse::from_form(&form)).await?;
-    Ok((response?, took))
+    let work = move || (UnverifiedResponse::from_form(&form), form);
+    let ((response, form), parsed_in) = call.gateway.verifier.run(work).await?;
+    Ok((response?, Posted { form, parsed_in }))
 }
 
 /// By the one IdP, as it is trusted now. `request` is what the response must answer; `None` for one that answers none.
@@ -208,6 +217,39 @@ async fn claim_assertion(
         ClaimOutcome::Claimed => Ok(()),
         ClaimOutcome::AlreadyClaimed => Err(home(Refusal::AssertionReplayed, pending())),
     }
+}
+
+/// By the second verifier, where the settings ask for it. The response is used up by now, whatever it says.
+#[cfg(feature = "second-opinion")]
+async fn confirmed(
+    gateway: &Gateway,
+    live: &Arc<LiveIdp>,
+    login: AcceptedLogin,
+    form: AcsForm,
+) -> Result<AcceptedLogin, Refusal> {
+    if !gateway.settings.second_opinion {
+        return Ok(login);
+    }
+    let (settings, live) = (Arc::clone(&gateway.settings), Arc::clone(live));
+    let work = move || {
+        let verdict = second_opinion::of_login(&login, &form, &live.trusted, &settings.service_provider);
+        (login, verdict)
+    };
+    let ((login, verdict), _) = gateway.verifier.run(work).await?;
+    gateway.metrics.second_opinion(verdict.is_ok());
+    match verdict {
+        Ok(()) => Ok(login),
+        Err(difference) => {
+            let idp = login.idp().as_str();
+            tracing::error!(idp.id = idp, "the second verifier differs on a login that ours accepts: {difference}");
+            Err(Refusal::SecondOpinionDiffers { problem: difference.to_string() })
+        }
+    }
+}
+
+#[cfg(not(feature = "second-opinion"))]
+async fn confirmed(_: &Gateway, _: &Arc<LiveIdp>, login: AcceptedLogin, _: AcsForm) -> Result<AcceptedLogin, Refusal> {
+    Ok(login)
 }
 
 async fn open(gateway: &Gateway, login: &AcceptedLogin, now: Timestamp) -> Result<(Ticket, Duration), End> {

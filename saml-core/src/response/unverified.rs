@@ -30,8 +30,7 @@ impl UnverifiedResponse {
     /// # Errors
     /// Not base64, not XML as we read it, outside the grammar, or of a status other than Success.
     pub fn from_form(form: &AcsForm) -> Result<Self, Rejection> {
-        let decoded = decode(form.saml_response())?;
-        Self::from_xml(decoded)
+        Self::from_xml(form.decoded()?)
     }
 
     /// As [`Self::from_form`], of the decoded XML.
@@ -83,6 +82,16 @@ impl UnverifiedResponse {
 pub(super) fn refuse_conflict<'a>(mut ids: impl Iterator<Item = &'a str>) -> Result<(), Rejection> {
     let first = ids.next();
     if ids.any(|id| Some(id) != first) { Err(Rejection::InResponseToConflict) } else { Ok(()) }
+}
+
+impl AcsForm {
+    /// The bytes that SAMLResponse holds, as a second opinion is to see them.
+    ///
+    /// # Errors
+    /// Not base64.
+    pub fn decoded(&self) -> Result<Vec<u8>, Rejection> {
+        decode(self.saml_response())
+    }
 }
 
 /// The standard alphabet and canonical padding; CR, LF and space are tolerated.
