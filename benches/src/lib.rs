@@ -1,5 +1,7 @@
 //! What the benches share.
 
+pub mod verification;
+
 use std::time::{Duration, Instant};
 
 /// The medians, per call, of two pieces of work, measured in turn so that a change of the machine's pace
