@@ -8,6 +8,7 @@ pub mod demo;
 pub mod gateway;
 pub mod http1;
 pub mod idp;
+pub mod issuers;
 pub use issuer;
 #[cfg(feature = "peers")]
 pub mod oracle;
