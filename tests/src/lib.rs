@@ -3,6 +3,7 @@
 //!
 //! Nothing here uses the SAML code under test: [`issuer`] writes and signs responses by itself.
 
+pub mod attacks;
 pub mod browser;
 pub mod demo;
 pub mod gateway;
@@ -13,5 +14,7 @@ pub use issuer;
 #[cfg(feature = "peers")]
 pub mod oracle;
 pub mod raw;
+pub mod transplant;
 pub mod upstream;
+pub mod weak;
 pub mod world;
