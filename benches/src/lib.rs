@@ -1,17 +1,47 @@
 //! What the benches share.
 
+pub mod floor;
+pub mod hostile;
+pub mod login;
 pub mod verification;
 
 use std::time::{Duration, Instant};
 
+/// How long a bench looks. `--quick` proves that it runs and gives a first figure.
+#[derive(Clone, Copy)]
+pub struct Pace {
+    pub rounds: usize,
+    pub slice: Duration,
+}
+
+impl Pace {
+    pub fn thorough() -> Self {
+        Self { rounds: 60, slice: Duration::from_millis(15) }.or_quick()
+    }
+
+    /// Where one bench measures many things.
+    pub fn brisk() -> Self {
+        Self { rounds: 30, slice: Duration::from_millis(5) }.or_quick()
+    }
+
+    fn or_quick(self) -> Self {
+        let quick = std::env::args().any(|argument| argument == "--quick");
+        if quick { Self { rounds: 9, slice: Duration::from_millis(2) } } else { self }
+    }
+}
+
 /// The medians, per call, of two pieces of work, measured in turn so that a change of the machine's pace
 /// meets both alike.
-pub fn medians_side_by_side(mut one: impl FnMut(), mut other: impl FnMut()) -> (Duration, Duration) {
-    const ROUNDS: usize = 60;
-    let calls = calls_in(Duration::from_millis(15), &mut one);
-    let other_calls = calls_in(Duration::from_millis(15), &mut other);
-    let (mut ones, mut others) = (Vec::with_capacity(ROUNDS), Vec::with_capacity(ROUNDS));
-    for _ in 0..ROUNDS {
+pub fn medians_side_by_side(one: impl FnMut(), other: impl FnMut()) -> (Duration, Duration) {
+    medians_at(Pace::thorough(), one, other)
+}
+
+/// As [`medians_side_by_side`], at a pace of the caller's choice.
+pub fn medians_at(pace: Pace, mut one: impl FnMut(), mut other: impl FnMut()) -> (Duration, Duration) {
+    let calls = calls_in(pace.slice, &mut one);
+    let other_calls = calls_in(pace.slice, &mut other);
+    let (mut ones, mut others) = (Vec::with_capacity(pace.rounds), Vec::with_capacity(pace.rounds));
+    for _ in 0..pace.rounds {
         ones.push(per_call(calls, &mut one));
         others.push(per_call(other_calls, &mut other));
     }
@@ -36,7 +66,7 @@ fn per_call(calls: u32, work: &mut impl FnMut()) -> Duration {
     start.elapsed() / calls
 }
 
-fn median(mut times: Vec<Duration>) -> Duration {
+pub fn median(mut times: Vec<Duration>) -> Duration {
     times.sort_unstable();
     times[times.len() / 2]
 }

@@ -1,0 +1,33 @@
+//! What a refused hostile response costs, beside an accepted one of its size, with one pinned key.
+
+use std::hint::black_box;
+
+use benches::login::{Gate, issued};
+use benches::{Pace, hostile, medians_at};
+use harness::issuer::test_keys;
+
+/// As the gateway has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() {
+    let key = test_keys::rsa_2048();
+    let gate = Gate::pinning(key);
+    for size in [8 * 1024, 128 * 1024] {
+        let accepted = issued(key, size).form_body(None);
+        let accept = || drop(black_box(gate.verify(black_box(accepted.as_bytes())).expect("accepted")));
+        let mut worst = (0.0, "");
+        for case in hostile::all(key, size) {
+            let seen = gate.verify(case.body.as_bytes()).map_err(|rejection| rejection.code()).err();
+            assert_eq!(seen, Some(case.code), "{} of {size} bytes", case.name);
+            let refuse = || drop(black_box(gate.verify(black_box(case.body.as_bytes())).expect_err("refused")));
+            let (refused, accepted) = medians_at(Pace::brisk(), refuse, accept);
+            let ratio = refused.as_secs_f64() / accepted.as_secs_f64();
+            println!("hostile_response {} kB: {ratio:.2} x accepted, {}", size / 1024, case.name);
+            if ratio > worst.0 {
+                worst = (ratio, case.name);
+            }
+        }
+        println!("hostile_response {} kB: worst {:.2} x accepted ({})", size / 1024, worst.0, worst.1);
+    }
+}
