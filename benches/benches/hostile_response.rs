@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use benches::login::{Gate, issued};
 use benches::{Pace, hostile, medians_at};
-use harness::issuer::test_keys;
+use issuer::test_keys;
 
 /// As the gateway has it.
 #[global_allocator]
@@ -13,7 +13,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() {
     let key = test_keys::rsa_2048();
     let gate = Gate::pinning(key);
-    for size in [8 * 1024, 128 * 1024] {
+    // Some cases are a few bytes larger than asked for, and must not be refused for that.
+    for size in [8 * 1024, 127 * 1024] {
         let accepted = issued(key, size).form_body(None);
         let accept = || drop(black_box(gate.verify(black_box(accepted.as_bytes())).expect("accepted")));
         let mut worst = (0.0, "");

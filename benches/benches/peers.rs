@@ -7,9 +7,10 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use benches::medians_side_by_side;
-use benches::verification::{ACS, Floor, IDP, Login, SP, issued};
+use benches::floor::Floor;
+use benches::login::{ACS, Gate, IDP, SP, issued};
 use bergshamra::{DsigContext, KeysManager, verify_all};
-use harness::issuer::test_keys;
+use issuer::test_keys;
 use samael::crypto::ReduceMode;
 use samael::metadata::EntityDescriptor;
 use samael::service_provider::{ServiceProvider, ServiceProviderBuilder};
@@ -22,8 +23,8 @@ const BAR: f64 = 15.0;
 fn main() {
     let key = test_keys::rsa_2048();
     let issued = issued(key, RESPONSE_BYTES);
-    let (login, floor) = (Login::of(&issued, key), Floor::of(&issued, key));
-    let ours = || drop(black_box(login.verify()));
+    let (body, gate, floor) = (issued.form_body(Some("relay")), Gate::pinning(key), Floor::of(&issued, key));
+    let ours = || drop(black_box(gate.verify(black_box(body.as_bytes())).expect("accepted")));
     let encoded = issued.base64();
     let samael = samael(&key.certificate_base64());
     let by_samael = |mode| {

@@ -7,9 +7,9 @@ use std::hint::black_box;
 use std::path::Path;
 
 use benches::floor::Floor;
-use benches::login::{Gate, issued, spec};
+use benches::login::{Gate, issued, with_groups};
 use benches::{Pace, medians_at};
-use harness::issuer::{Issued, test_keys};
+use issuer::{Issued, test_keys};
 
 /// As the gateway has it.
 #[global_allocator]
@@ -55,9 +55,7 @@ fn main() {
         point(format!("{kb} kB"), &issued)
     });
     let groups = [5, 20, 50, 100, 200, 500].map(|count| {
-        let groups: Vec<String> = (0..count).map(|group| format!("Team {group:03} of the engineers")).collect();
-        let groups: Vec<&str> = groups.iter().map(String::as_str).collect();
-        point(format!("{count} groups"), &spec(&groups).issue(test_keys::rsa_2048()))
+        point(format!("{count} groups"), &with_groups(count).issue(test_keys::rsa_2048()))
     });
     let series = [
         Series { name: "long values", colour: "#1f6feb", points: sizes.into() },

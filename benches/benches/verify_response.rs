@@ -7,7 +7,7 @@ use std::process::Command;
 use benches::floor::Floor;
 use benches::login::{Gate, issued};
 use benches::{medians_side_by_side, print_ratio};
-use harness::issuer::test_keys;
+use issuer::test_keys;
 
 /// As the gateway has it.
 #[global_allocator]

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use benches::login::{Gate, issued};
 use benches::{Pace, median};
-use harness::issuer::test_keys;
+use issuer::test_keys;
 
 /// As the gateway has it.
 #[global_allocator]

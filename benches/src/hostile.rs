@@ -1,7 +1,7 @@
 //! Responses made to cost much and to be refused: each as large as an accepted one, in bytes of the XML or,
 //! where the cost lies before it, of the form.
 
-use harness::issuer::{Issued, ResponseSpec, SigningKey, test_keys};
+use issuer::{Issued, ResponseSpec, SigningKey, test_keys};
 
 use crate::login::{GROUPS, issued, spec};
 

@@ -3,7 +3,6 @@
 pub mod floor;
 pub mod hostile;
 pub mod login;
-pub mod verification;
 
 use std::time::{Duration, Instant};
 

@@ -1,15 +1,15 @@
 //! A login of a chosen size by a chosen key, and its verification from the form body on.
 
-use harness::issuer::{Issued, ResponseSpec, Sign as Signed, SigningKey};
+use issuer::{Issued, ResponseSpec, Sign as Signed, SigningKey};
 use saml_core::{
     AcceptedLogin, AcsForm, AcsUrl, Authentication, Certificate, ClaimNames, DecryptionKeys, EntityId, IdpId,
     Rejection, RequestId, SentRequest, ServiceProvider, Sign, Timestamp, TrustedIdp, UnverifiedResponse,
 };
 use time::OffsetDateTime;
 
-const IDP: &str = "jumpcloud-samlgate";
-const SP: &str = "https://app.example.com/saml/metadata";
-const ACS: &str = "https://app.example.com/saml/acs";
+pub const IDP: &str = "jumpcloud-samlgate";
+pub const SP: &str = "https://app.example.com/saml/metadata";
+pub const ACS: &str = "https://app.example.com/saml/acs";
 const REQUEST: &str = "_0123456789abcdef0123456789abcdef01234567";
 const NOW: i64 = 1_795_445_071;
 
@@ -23,6 +23,12 @@ pub fn spec(groups: &[&str]) -> ResponseSpec {
         "5f3c0de5f3c0de5f3c0de5f3",
         groups,
     )
+}
+
+/// As [`spec`], of a user in `count` groups of names as long as real ones.
+pub fn with_groups(count: usize) -> ResponseSpec {
+    let groups: Vec<String> = (0..count).map(|group| format!("Team {group:03} of the engineers")).collect();
+    spec(&groups.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 /// A response of `size` bytes; as small as it gets where that is smaller.
@@ -67,6 +73,7 @@ impl Gate {
     ///
     /// # Errors
     /// The verifier's.
+    #[inline(never)]
     pub fn verify(&self, body: &[u8]) -> Result<AcceptedLogin, Rejection> {
         let form = AcsForm::parse(Some("application/x-www-form-urlencoded"), None, body)?;
         let response = UnverifiedResponse::from_form(&form)?;

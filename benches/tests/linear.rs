@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use benches::floor::Floor;
 use benches::login::{Gate, issued};
-use harness::issuer::test_keys;
+use issuer::test_keys;
 
 /// The best of many, for what other work on the machine adds is never negative.
 fn best(mut work: impl FnMut()) -> Duration {
