@@ -72,8 +72,30 @@ struct Binding {
 
 struct Open {
     node: u32,
-    name: Span,
+    name: QName,
     bindings: usize,
+    /// The number of the scope around.
+    scope: u32,
+    /// As of a [`Node`], so far.
+    verbatim: bool,
+}
+
+/// The name of an element that was read before, and what it meant in the scope of that number.
+#[derive(Clone, Copy)]
+struct Known {
+    name: QName,
+    scope: u32,
+    tag: Tag,
+    namespace: Namespace,
+}
+
+impl Known {
+    const NOTHING: Self = Self {
+        name: QName { span: Span::EMPTY, prefix_length: 0 },
+        scope: 0,
+        tag: Tag::Unknown,
+        namespace: Namespace::None,
+    };
 }
 
 struct Parser<'a> {
@@ -88,6 +110,12 @@ struct Parser<'a> {
     bindings: Vec<Binding>,
     open: Vec<Open>,
     elements: usize,
+    /// A response repeats the names of its elements: its values all have one. By [`slot`].
+    known: [Known; 32],
+    /// The number of the bindings that are in scope: equal numbers, equal bindings.
+    scope: u32,
+    /// The last number that was given.
+    scopes: u32,
     /// Of the tag being read, for [`Parser::resolve_attributes`].
     unknown: Vec<UnknownAttribute>,
 }
@@ -104,18 +132,23 @@ type Parsed<T> = Result<T, Box<Rejection>>;
 impl<'a> Parser<'a> {
     fn new(source: &'a str, position: usize, limits: &'a Limits, comments: Comments) -> Self {
         let guess = source.len() / 48;
+        // Mostly each element has two tags, and a text or children.
+        let tags = memchr::memchr_iter(b'<', source.as_bytes()).count();
         Self {
             source,
             position,
             limits,
             comments,
             arena: String::new(),
-            nodes: Vec::with_capacity(guess),
+            nodes: Vec::with_capacity(tags.min(2 * limits.elements)),
             attributes: Vec::with_capacity(guess),
             declarations: Vec::with_capacity(16),
             bindings: Vec::with_capacity(16),
             open: Vec::with_capacity(limits.depth),
             elements: 0,
+            known: [Known::NOTHING; 32],
+            scope: 0,
+            scopes: 0,
             unknown: Vec::new(),
         }
     }
@@ -180,6 +213,7 @@ impl<'a> Parser<'a> {
             return Err(self.malformed("a comment holds `--`"));
         }
         self.position += 4 + length + 3;
+        self.not_verbatim();
         Ok(())
     }
 
@@ -190,31 +224,110 @@ impl<'a> Parser<'a> {
         limit("elements", self.elements, self.limits.elements)?;
         limit("levels of elements", self.open.len() + 1, self.limits.depth)?;
         self.position += 1;
-        let name = self.name()?;
+        let slot = slot(self.rest());
+        let name = self.element_name(slot)?;
         let first_attribute = self.attributes.len();
         let first_declaration = self.declarations.len();
-        let bindings = self.bindings.len();
-        let empty = self.attribute_list(first_attribute, first_declaration)?;
-        self.bind(first_declaration)?;
-        self.resolve_attributes(first_attribute)?;
+        let (bindings, scope) = (self.bindings.len(), self.scope);
+        let mut empty = false;
+        if self.peek() == Some(b'>') {
+            self.position += 1;
+        } else {
+            empty = self.attribute_list(first_attribute, first_declaration)?;
+            self.bind(first_declaration)?;
+            self.resolve_attributes(first_attribute)?;
+        }
 
-        let namespace = self.resolve(name, self.prefix(name))?.map_or(Namespace::None, |binding| binding.namespace);
+        let Known { tag, namespace, .. } = self.meaning(slot, name)?;
         let node = index(self.nodes.len())?;
         let element = Element {
             name,
-            tag: Tag::of(namespace, self.local(name)),
+            tag,
             namespace,
             attributes: (index(first_attribute)?, index(self.attributes.len())?),
             declarations: (index(first_declaration)?, index(self.declarations.len())?),
         };
         let parent = self.open.last().map_or(0, |open| open.node);
-        self.nodes.push(Node { parent, end: node + 1, end_tag: 0, kind: Kind::Element(element) });
+        self.nodes.push(Node { parent, end: node + 1, end_tag: 0, verbatim: false, kind: Kind::Element(element) });
         if empty {
             self.bindings.truncate(bindings);
+            self.scope = scope;
+            self.not_verbatim();
         } else {
-            self.open.push(Open { node, name: name.span, bindings });
+            let verbatim = self.is_verbatim_tag(&element);
+            self.open.push(Open { node, name, bindings, scope, verbatim });
         }
         Ok(())
+    }
+
+    /// As [`Self::name`], which need not look at each byte where the name was read before.
+    fn element_name(&mut self, slot: usize) -> Parsed<QName> {
+        let rest = self.rest();
+        let known = self.known.get(slot).map_or(Known::NOTHING.name, |known| known.name);
+        let written = self.in_source(known.span);
+        let ended = matches!(rest.get(written.len()), Some(b'>' | b' ' | b'/'));
+        if written.is_empty() || !ended || !rest.starts_with(written) {
+            return self.name();
+        }
+        let start = self.position;
+        self.position += written.len();
+        Ok(QName { span: self.source_span(start, self.position)?, prefix_length: known.prefix_length })
+    }
+
+    /// What the name of an element means in this scope; notes it.
+    fn meaning(&mut self, slot: usize, name: QName) -> Parsed<Known> {
+        if let Some(known) = self.known.get(slot)
+            && known.scope == self.scope
+            && self.in_source(known.name.span) == self.in_source(name.span)
+        {
+            return Ok(*known);
+        }
+        let namespace = self.resolve(name)?.map_or(Namespace::None, |binding| binding.namespace);
+        let known = Known { name, scope: self.scope, tag: Tag::of(namespace, self.local(name)), namespace };
+        if let Some(place) = self.known.get_mut(slot) {
+            *place = known;
+        }
+        Ok(known)
+    }
+
+    /// Whether the start tag that was just read is as canonicalization writes it, below the element around.
+    fn is_verbatim_tag(&self, element: &Element) -> bool {
+        let Some(around) = self.open.last() else { return false };
+        let name = element.name;
+        if element.declarations.0 != element.declarations.1
+            || around.name.prefix_length != name.prefix_length
+            || self.prefix_bytes(around.name) != self.prefix_bytes(name)
+        {
+            return false;
+        }
+        let at = |place: u32| self.source.as_bytes().get(place as usize);
+        let mut end = name.span.end;
+        let mut before: &[u8] = b"";
+        let (first, last) = element.attributes;
+        for Attribute { name, value, plain, .. } in
+            self.attributes.get(first as usize..last as usize).unwrap_or_default()
+        {
+            let written = *plain
+                && name.prefix_length == 0
+                && name.span.start == end + 1
+                && at(end) == Some(&b' ')
+                && value.start == name.span.end + 2
+                && at(name.span.end + 1) == Some(&b'"')
+                && before < self.in_source(name.span);
+            if !written {
+                return false;
+            }
+            before = self.in_source(name.span);
+            end = value.end + 1;
+        }
+        at(end) == Some(&b'>')
+    }
+
+    /// What was just read, inside the element that is open, is not as canonicalization writes it.
+    fn not_verbatim(&mut self) {
+        if let Some(around) = self.open.last_mut() {
+            around.verbatim = false;
+        }
     }
 
     fn end_tag(&mut self) -> Parsed<()> {
@@ -223,19 +336,25 @@ impl<'a> Parser<'a> {
         let Some(open) = self.open.pop() else {
             return Err(self.malformed("an end tag has no start tag"));
         };
-        let wanted = self.str(open.name).as_bytes();
+        let wanted = self.in_source(open.name.span);
         if !self.rest().starts_with(wanted) {
             return Err(self.malformed("an end tag does not match its start tag"));
         }
         self.position += wanted.len();
+        let verbatim = open.verbatim && self.peek() == Some(b'>');
         self.skip_space();
         self.expect(b'>', "an end tag is not closed")?;
         let end = index(self.nodes.len())?;
         if let Some(node) = self.nodes.get_mut(open.node as usize) {
             node.end = end;
             node.end_tag = start;
+            node.verbatim = verbatim;
+        }
+        if !verbatim {
+            self.not_verbatim();
         }
         self.bindings.truncate(open.bindings);
+        self.scope = open.scope;
         Ok(())
     }
 
@@ -268,9 +387,10 @@ impl<'a> Parser<'a> {
         self.expect(b'=', "an attribute has no value")?;
         self.skip_space();
         let (value, plain) = self.attribute_value()?;
-        if name.prefix_length == 0 && self.bytes(name.span) == b"xmlns" {
+        let written = self.in_source(name.span);
+        if written == b"xmlns" {
             self.declarations.push(Declaration { prefix: Span::EMPTY, uri: value });
-        } else if name.prefix_length != 0 && self.prefix(name) == "xmlns" {
+        } else if written.starts_with(b"xmlns:") {
             let prefix = Span { start: name.span.start + 6, ..name.span };
             self.declarations.push(Declaration { prefix, uri: value });
         } else {
@@ -344,16 +464,18 @@ impl<'a> Parser<'a> {
             let Some(Declaration { prefix, uri, .. }) = self.declarations.get(at).copied() else { break };
             let (name, value) = (self.str(prefix), self.str(uri));
             let earlier = self.declarations.get(first..at).unwrap_or_default();
-            if earlier.iter().any(|other| self.str(other.prefix) == name) {
+            if earlier.iter().any(|other| self.in_source(other.prefix) == name.as_bytes()) {
                 return Err(self.malformed("an element declares a prefix twice"));
             }
             self.check_declaration(name, value)?;
-            match self.find(name) {
+            match self.find(name.as_bytes()) {
                 Some(binding) if self.str(binding.uri) == value => {}
                 Some(_) if !name.is_empty() => return Err(forbidden("a prefix is bound to another namespace")),
                 _ => {
                     let namespace = Namespace::of(value);
                     self.bindings.push(Binding { prefix, uri, namespace });
+                    self.scopes += 1;
+                    self.scope = self.scopes;
                     let named =
                         self.bindings.iter().filter(|binding| binding.prefix.start != binding.prefix.end).count();
                     limit("namespaces in scope", named, self.limits.namespaces)?;
@@ -377,12 +499,12 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    fn find(&self, prefix: &str) -> Option<Binding> {
-        self.bindings.iter().rev().find(|binding| self.bytes(binding.prefix) == prefix.as_bytes()).copied()
+    fn find(&self, prefix: &[u8]) -> Option<Binding> {
+        self.bindings.iter().rev().find(|binding| self.in_source(binding.prefix) == prefix).copied()
     }
 
-    fn resolve(&self, name: QName, prefix: &str) -> Parsed<Option<Binding>> {
-        let found = self.find(prefix);
+    fn resolve(&self, name: QName) -> Parsed<Option<Binding>> {
+        let found = self.find(self.prefix_bytes(name));
         if found.is_none() && name.prefix_length != 0 {
             return Err(forbidden("a prefix is not declared"));
         }
@@ -395,10 +517,10 @@ impl<'a> Parser<'a> {
         self.unknown.clear();
         for at in first..self.attributes.len() {
             let Some(name) = self.attributes.get(at).map(|attribute| attribute.name) else { break };
-            let (namespace, uri) = match self.prefix(name) {
-                _ if name.prefix_length == 0 => (Namespace::None, Span::EMPTY),
-                "xml" => (Namespace::Xml, Span::EMPTY),
-                prefix => match self.resolve(name, prefix)? {
+            let (namespace, uri) = match self.prefix_bytes(name) {
+                b"" => (Namespace::None, Span::EMPTY),
+                b"xml" => (Namespace::Xml, Span::EMPTY),
+                _ => match self.resolve(name)? {
                     Some(binding) => (binding.namespace, binding.uri),
                     None => (Namespace::None, Span::EMPTY),
                 },
@@ -474,7 +596,10 @@ impl<'a> Parser<'a> {
         let node = index(self.nodes.len())?;
         let parent = self.open.last().map_or(0, |open| open.node);
         limit("bytes in a text", (span.end - span.start) as usize, self.text_limit(parent))?;
-        self.nodes.push(Node { parent, end: node + 1, end_tag: 0, kind: Kind::Text { span, plain } });
+        self.nodes.push(Node { parent, end: node + 1, end_tag: 0, verbatim: plain, kind: Kind::Text { span, plain } });
+        if !plain {
+            self.not_verbatim();
+        }
         Ok(())
     }
 
@@ -568,10 +693,13 @@ impl<'a> Parser<'a> {
         text.get(span.start as usize..span.end as usize).unwrap_or_default()
     }
 
-    /// As [`Self::str`], where a comparison is all that follows.
-    fn bytes(&self, span: Span) -> &[u8] {
-        let text = if span.in_arena { self.arena.as_bytes() } else { self.source.as_bytes() };
-        text.get(span.start as usize..span.end as usize).unwrap_or_default()
+    /// Of a name or a prefix, which are never in the arena, where a comparison is all that follows.
+    fn in_source(&self, span: Span) -> &'a [u8] {
+        self.source.as_bytes().get(span.start as usize..span.end as usize).unwrap_or_default()
+    }
+
+    fn prefix_bytes(&self, name: QName) -> &'a [u8] {
+        self.in_source(name.span).get(..usize::from(name.prefix_length)).unwrap_or_default()
     }
 
     fn prefix(&self, name: QName) -> &str {
@@ -590,6 +718,14 @@ impl<'a> Parser<'a> {
     fn arena_span(&self, start: usize) -> Parsed<Span> {
         Ok(Span { start: index(start)?, end: index(self.arena.len())?, in_arena: true })
     }
+}
+
+/// Where a name that begins so is looked for among those that were read before. A collision costs a second reading.
+fn slot(rest: &[u8]) -> usize {
+    let Some(first) = rest.first_chunk() else { return 0 };
+    let first = u128::from_le_bytes(*first);
+    let mixed = (first as u64 ^ ((first >> 64) as u64).rotate_left(29)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed >> 59) as usize
 }
 
 #[derive(Clone, Copy)]

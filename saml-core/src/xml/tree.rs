@@ -32,6 +32,10 @@ pub(super) struct Node {
     pub(super) end: u32,
     /// Where the source has its end tag, of the same name as the start tag; zero where there is none.
     pub(super) end_tag: u32,
+    /// Inside the element around, the source has its subtree as every canonicalization writes it: it and
+    /// all below it declare nothing and have the prefix of the element around, double quotes, attributes
+    /// without a prefix and in order, plain text, and no space that could be left out.
+    pub(super) verbatim: bool,
     pub(super) kind: Kind,
 }
 

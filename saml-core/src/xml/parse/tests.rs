@@ -176,3 +176,78 @@ fn spends_its_limits_and_no_more() {
     refused(&format!("<a>{}</a>", "x".repeat(65_537)), "xml_limit_exceeded");
     refused(&format!("<a xmlns:p='urn:{}'/>", "x".repeat(253)), "xml_limit_exceeded");
 }
+
+/// The names of the elements whose subtree is as every canonicalization writes it.
+#[track_caller]
+fn verbatim(inner: &str, expected: &str) {
+    let document = document(&format!("<p:r xmlns:p=\"u:p\" xmlns:q=\"u:p\">{inner}</p:r>")).unwrap();
+    let elements = document.descendants(Document::ROOT);
+    let names: Vec<&str> =
+        elements.filter(|id| document.node(*id).unwrap().verbatim).map(|id| document.written_name(id)).collect();
+    assert_eq!(names.join(" "), expected, "{inner}");
+}
+
+#[test]
+fn knows_what_canonicalization_would_copy_as_it_is() {
+    verbatim("<p:a b=\"1\" c=\"'\">x<p:d></p:d> </p:a>", "p:a p:d");
+    for other in [
+        "<p:a/>",
+        "<p:a ></p:a>",
+        "<p:a></p:a >",
+        "<p:a  b=\"1\"></p:a>",
+        "<p:a\nb=\"1\"></p:a>",
+        "<p:a b =\"1\"></p:a>",
+        "<p:a b= \"1\"></p:a>",
+        "<p:a b='1'></p:a>",
+        "<p:a b=\"1\" ></p:a>",
+        "<p:a b=\"&amp;\"></p:a>",
+        "<p:a c=\"1\" b=\"2\"></p:a>",
+        "<p:a p:b=\"1\"></p:a>",
+        "<p:a xml:lang=\"en\"></p:a>",
+        "<p:a xmlns:p=\"u:p\"></p:a>",
+        "<p:a>&amp;</p:a>",
+        "<p:a>></p:a>",
+        "<q:a></q:a>",
+        "<a></a>",
+    ] {
+        verbatim(other, "");
+        verbatim(&format!("<p:e><p:f></p:f>{other}<p:g></p:g></p:e>"), "p:f p:g");
+    }
+    verbatim("<q:a><q:b></q:b></q:a>", "q:b");
+    let commented = XmlText::admit(b"<r><a><!----></a><b></b></r>".to_vec()).unwrap();
+    let commented = parse(commented, &Limits::METADATA, Comments::Skip).unwrap();
+    let seen: Vec<bool> = commented.nodes.iter().map(|node| node.verbatim).collect();
+    assert_eq!(seen, [false, false, true]);
+}
+
+#[test]
+fn a_name_read_before_means_what_it_means_here() {
+    let tags = |xml: &str| {
+        let document = document(xml).unwrap();
+        let elements = std::iter::once(Document::ROOT).chain(document.descendants(Document::ROOT));
+        elements.map(|id| format!("{:?}/{:?}", document.namespace(id), document.tag(id))).collect::<Vec<_>>().join(" ")
+    };
+    let (saml, samlp) =
+        ("xmlns=\"urn:oasis:names:tc:SAML:2.0:assertion\"", "xmlns=\"urn:oasis:names:tc:SAML:2.0:protocol\"");
+    assert_eq!(
+        tags(&format!(
+            "<Assertion {saml}><Assertion {samlp}><Assertion></Assertion></Assertion><Assertion></Assertion></Assertion>"
+        )),
+        "Saml/Assertion Samlp/Unknown Samlp/Unknown Saml/Assertion"
+    );
+    assert_eq!(
+        tags(&format!(
+            "<Assertion><Assertion {saml}/><Assertion></Assertion><Assertion {saml}></Assertion></Assertion>"
+        )),
+        "None/Unknown Saml/Assertion None/Unknown Saml/Assertion"
+    );
+    // Names that begin alike for sixteen bytes.
+    assert_eq!(
+        tags(&format!(
+            "<AuthnContextClassRef {saml}><AuthnContextClassRe></AuthnContextClassRe><AuthnContextClassRef_/><AuthnContextClassRef></AuthnContextClassRef></AuthnContextClassRef>"
+        )),
+        "Saml/AuthnContextClassRef Saml/Unknown Saml/Unknown Saml/AuthnContextClassRef"
+    );
+    refused("<a xmlns:p=\"u:p\"><b xmlns:q=\"u:q\"><q:c/></b><q:c/></a>", "xml_namespace_forbidden");
+    refused("<aaaaaaaaaaaaaaaaaaaa><aaaaaaaaaaaaaaaaaaaa:b/></aaaaaaaaaaaaaaaaaaaa>", "xml_namespace_forbidden");
+}
