@@ -5,9 +5,7 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use issuer::{
-    ContentCipher, Encryption, Issued, KeyPlace, KeyTransport, ResponseSpec, Sign as Signed, test_keys,
-};
+use issuer::{ContentCipher, Encryption, Issued, KeyPlace, KeyTransport, ResponseSpec, Sign as Signed, test_keys};
 use saml_core::{AcceptedLogin, DecryptionKeys, Rejection, Sign};
 
 use crate::parties::{accept_with, decryption_key, decryption_keys, good, idp, key};

@@ -156,8 +156,10 @@ fn the_use_of_a_key_is_absent_or_signing() {
 
 #[test]
 fn a_key_that_cannot_be_trusted_refuses_the_whole() {
-    let weak: String =
-        include_str!("../../../tests/keys/test-weak-rsa-1024.crt").lines().filter(|line| !line.starts_with("-----")).collect();
+    let weak: String = include_str!("../../../tests/keys/test-weak-rsa-1024.crt")
+        .lines()
+        .filter(|line| !line.starts_with("-----"))
+        .collect();
     for bad in [&weak, "", "!", "AAAA", &good_key()[..200]] {
         for content in [
             format!("{}{}", key_descriptor("", bad), idp_content()),
