@@ -1,5 +1,7 @@
 //! The form that a browser posts to the ACS URL (SAML Bindings 2.0 §3.5.4).
 
+use std::borrow::Cow;
+
 use memchr::{memchr, memchr2};
 
 use crate::rejection::Rejection;
@@ -32,13 +34,13 @@ impl AcsForm {
         let mut relay_states = 0_u8;
         let mut rest = Some(body);
         while let Some(pairs) = rest {
-            let end_of_pair = memchr(b'&', pairs).unwrap_or(pairs.len());
+            let end_of_pair = find(b'&', pairs).unwrap_or(pairs.len());
             let (pair, after) = pairs.split_at_checked(end_of_pair).unwrap_or_default();
             rest = after.strip_prefix(b"&");
-            let end_of_name = memchr(b'=', pair).unwrap_or(pair.len());
+            let end_of_name = find(b'=', pair).unwrap_or(pair.len());
             let (name, value) = pair.split_at_checked(end_of_name).unwrap_or_default();
             let value = value.strip_prefix(b"=").unwrap_or_default();
-            match decode(name)?.as_slice() {
+            match decode_name(name)?.as_ref() {
                 b"SAMLResponse" => {
                     if saml_response.replace(decode(value)?).is_some() {
                         return Err(Rejection::SamlResponseRepeated);
@@ -94,9 +96,28 @@ pub(crate) fn decode(encoded: &[u8]) -> Result<Vec<u8>, Rejection> {
     Ok(decoded)
 }
 
-/// One escape after the other needs no search, which would cost several times the escape.
+/// Names without escapes, as all are that mean something, are not copied: a form may hold thousands of others.
+fn decode_name(encoded: &[u8]) -> Result<Cow<'_, [u8]>, Rejection> {
+    if encoded.iter().any(|byte| matches!(byte, b'%' | b'+')) {
+        return decode(encoded).map(Cow::Owned);
+    }
+    Ok(Cow::Borrowed(encoded))
+}
+
+/// As `memchr`, which costs several times the pair where pairs are short.
+fn find(wanted: u8, bytes: &[u8]) -> Option<usize> {
+    let (near, far) = bytes.split_at_checked(8).unwrap_or((bytes, &[]));
+    near.iter().position(|byte| *byte == wanted).or_else(|| memchr(wanted, far).map(|at| near.len() + at))
+}
+
+/// Escapes side by side need no search, which would cost several times the escape.
 fn next_escape(rest: &[u8]) -> Option<usize> {
-    if matches!(rest, [b'%' | b'+', ..]) { Some(0) } else { memchr2(b'%', b'+', rest) }
+    match rest {
+        [b'%' | b'+', ..] => Some(0),
+        [_, b'%' | b'+', ..] => Some(1),
+        [_, _, b'%' | b'+', ..] => Some(2),
+        _ => memchr2(b'%', b'+', rest),
+    }
 }
 
 /// What the escape at the beginning of `rest` stands for, and its length.
