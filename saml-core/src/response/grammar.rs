@@ -81,15 +81,13 @@ fn is_white_space(text: &str) -> bool {
 /// # Errors
 /// An attribute outside `allowed`.
 pub(crate) fn attributes(document: &Document, id: NodeId, allowed: AttrSet) -> Result<(), Rejection> {
-    for (attr, name, _) in document.attributes(id) {
-        if !allowed.contains(attr) {
-            return Err(Rejection::XmlAttributeForbidden {
-                element: document.written_name(id).to_owned(),
-                attribute: name.to_owned(),
-            });
-        }
+    match document.attribute_outside(id, allowed) {
+        None => Ok(()),
+        Some(name) => Err(Rejection::XmlAttributeForbidden {
+            element: document.written_name(id).to_owned(),
+            attribute: name.to_owned(),
+        }),
     }
-    Ok(())
 }
 
 pub(crate) fn required_attribute<'a>(

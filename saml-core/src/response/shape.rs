@@ -344,17 +344,12 @@ fn attribute_value(document: &Document, node: NodeId) -> Result<Option<NodeId>, 
 /// [`Rejection::IdInvalid`], [`Rejection::IdDuplicate`].
 pub(crate) fn check_ids(documents: &[&Document]) -> Result<(), Rejection> {
     let mut ids: Vec<String> = Vec::with_capacity(8);
-    let nodes = documents.iter().flat_map(|document| {
-        std::iter::once(Document::ROOT).chain(document.descendants(Document::ROOT)).map(move |node| (document, node))
-    });
-    for (document, node) in nodes {
-        for (_, name, value) in document.attributes(node) {
-            if name.eq_ignore_ascii_case("id") {
-                if !is_id(value) {
-                    return Err(Rejection::IdInvalid { element: document.written_name(node).to_owned() });
-                }
-                ids.push(value.to_ascii_lowercase());
+    for document in documents {
+        for (node, value) in document.ids() {
+            if !is_id(value) {
+                return Err(Rejection::IdInvalid { element: document.written_name(node).to_owned() });
             }
+            ids.push(value.to_ascii_lowercase());
         }
     }
     ids.sort_unstable();

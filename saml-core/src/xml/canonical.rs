@@ -289,7 +289,12 @@ impl<'a, S: Sink> Writer<'a, S> {
                 self.sink.put(prefix);
                 self.sink.put("=\"");
             }
-            self.escaped_value(uri);
+            // A namespace name is a URI or empty, and of what is escaped in a value a URI may hold one.
+            if uri.as_bytes().contains(&b'&') {
+                self.escaped_value(uri);
+            } else {
+                self.sink.put(uri);
+            }
             self.sink.put("\"");
         }
         self.written.append(&mut self.to_write);

@@ -8,7 +8,7 @@ use memchr::{memchr, memchr2, memchr3};
 
 use super::gate::XmlText;
 use super::lexical::{is_absolute, name_length, reference};
-use super::names::{Attr, AttrSet, Namespace, Tag, XML_NAMESPACE, XMLNS_NAMESPACE};
+use super::names::{Attr, AttrSet, Namespace, Tag, XMLNS_NAMESPACE};
 use super::tree::{Attribute, Declaration, Document, Element, Kind, Node, QName, Span};
 use crate::rejection::Rejection;
 
@@ -467,12 +467,12 @@ impl<'a> Parser<'a> {
             if earlier.iter().any(|other| self.in_source(other.prefix) == name.as_bytes()) {
                 return Err(self.malformed("an element declares a prefix twice"));
             }
-            self.check_declaration(name, value)?;
+            let namespace = Namespace::of(value);
+            self.check_declaration(name, value, namespace)?;
             match self.find(name.as_bytes()) {
                 Some(binding) if self.str(binding.uri) == value => {}
                 Some(_) if !name.is_empty() => return Err(forbidden("a prefix is bound to another namespace")),
                 _ => {
-                    let namespace = Namespace::of(value);
                     self.bindings.push(Binding { prefix, uri, namespace });
                     self.scopes += 1;
                     self.scope = self.scopes;
@@ -485,15 +485,16 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    fn check_declaration(&self, prefix: &str, uri: &str) -> Parsed<()> {
+    fn check_declaration(&self, prefix: &str, uri: &str, namespace: Namespace) -> Parsed<()> {
         limit("bytes in a namespace name", uri.len(), self.limits.namespace_name)?;
-        if matches!(prefix, "xml" | "xmlns") || uri == XML_NAMESPACE || uri == XMLNS_NAMESPACE {
+        if matches!(prefix, "xml" | "xmlns") || namespace == Namespace::Xml || uri == XMLNS_NAMESPACE {
             return Err(forbidden("xml or xmlns is declared"));
         }
         if uri.is_empty() {
             return if prefix.is_empty() { Ok(()) } else { Err(forbidden("a prefix is bound to no namespace")) };
         }
-        if !is_absolute(uri) {
+        // One of those that we know is absolute.
+        if namespace == Namespace::Foreign && !is_absolute(uri) {
             return Err(forbidden("a namespace name is relative or holds characters that no URI has"));
         }
         Ok(())

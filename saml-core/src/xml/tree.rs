@@ -1,6 +1,6 @@
 //! The tree: nodes in document order, so that the subtree of a node is a range and nothing is linked.
 
-use super::names::{Attr, Namespace, Tag};
+use super::names::{Attr, AttrSet, Namespace, Tag};
 
 /// A piece of text: of the source, or of the arena of decoded values.
 #[derive(Clone, Copy, Debug)]
@@ -163,6 +163,27 @@ impl Document {
         self.attributes_of(self.element(id))
             .iter()
             .map(|attribute| (attribute.attr, self.str(attribute.name.span), self.str(attribute.value)))
+    }
+
+    /// The written name of the first attribute that is none of `allowed`.
+    pub(crate) fn attribute_outside(&self, id: NodeId, allowed: AttrSet) -> Option<&str> {
+        let attributes = self.attributes_of(self.element(id));
+        attributes.iter().find(|attribute| !allowed.contains(attribute.attr)).map(|found| self.str(found.name.span))
+    }
+
+    /// Of each attribute whose written name is `id`, in some case, the element and the value.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = (NodeId, &str)> {
+        (0..).zip(&self.nodes).flat_map(move |(id, node)| {
+            let attributes = match &node.kind {
+                Kind::Element(element) => self.attributes_of(element),
+                Kind::Text { .. } => &[],
+            };
+            let named = |attribute: &&Attribute| {
+                let name = attribute.name.span;
+                name.end - name.start == 2 && self.str(name).eq_ignore_ascii_case("id")
+            };
+            attributes.iter().filter(named).map(move |attribute| (NodeId(id), self.str(attribute.value)))
+        })
     }
 
     pub(crate) fn attribute(&self, id: NodeId, wanted: Attr) -> Option<&str> {
