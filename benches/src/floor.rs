@@ -20,20 +20,11 @@ pub struct Floor {
 
 impl Floor {
     pub fn of(issued: &Issued, key: &SigningKey) -> Self {
-        let between = |text: &str, from: &str, to: &str| {
-            let start = text.find(from).expect("the element");
-            text[start..start + text[start..].find(to).expect("its end") + to.len()].to_owned()
-        };
         let signatures = [&issued.response_signature, &issued.assertion_signature]
             .map(|signature| signature.as_deref().expect("signed"));
         let signed = signatures.map(|signature| {
-            // Canonical SignedInfo has the namespace declaration that stands on the Signature.
-            let info = between(signature, "<ds:SignedInfo>", "</ds:SignedInfo>");
-            let info =
-                info.replacen("<ds:SignedInfo>", "<ds:SignedInfo xmlns:ds=\"http://www.w3.org/2000/09/xmldsig#\">", 1);
-            let value = between(signature, "<ds:SignatureValue>", "</ds:SignatureValue>");
-            let value = value.trim_start_matches("<ds:SignatureValue>").trim_end_matches("</ds:SignatureValue>");
-            (info.into_bytes(), STANDARD.decode(value).expect("base64"))
+            let value = STANDARD.decode(text_of(signature, "SignatureValue")).expect("base64");
+            (signed_info(signature).into_bytes(), value)
         });
         let assertion = issued.assertion.as_deref().expect("an Assertion").replacen(signatures[1], "", 1);
         let response = issued.xml.replacen(signatures[0], "", 1);
@@ -59,6 +50,18 @@ impl Floor {
             black_box(digest(&SHA256, black_box(element)));
         }
     }
+}
+
+/// What the signature is over: canonical, the SignedInfo has the declaration that stands on the Signature.
+pub(crate) fn signed_info(signature: &str) -> String {
+    let content = text_of(signature, "SignedInfo");
+    format!("<ds:SignedInfo xmlns:ds=\"http://www.w3.org/2000/09/xmldsig#\">{content}</ds:SignedInfo>")
+}
+
+/// What stands between the tags of the first `ds:name`.
+pub(crate) fn text_of<'a>(xml: &'a str, name: &str) -> &'a str {
+    let (_, rest) = xml.split_once(&format!("<ds:{name}>")).expect("the element");
+    rest.split_once(&format!("</ds:{name}>")).expect("its end").0
 }
 
 fn public_key(key: &SigningKey) -> ParsedPublicKey {

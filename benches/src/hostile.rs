@@ -1,8 +1,10 @@
 //! Responses made to cost much and to be refused: each as large as an accepted one, in bytes of the XML or,
 //! where the cost lies before it, of the form.
 
+use aws_lc_rs::digest::{SHA256, digest};
 use issuer::{Issued, ResponseSpec, SigningKey, test_keys};
 
+use crate::floor::{signed_info, text_of};
 use crate::login::{GROUPS, issued, spec};
 
 pub struct Hostile {
@@ -43,6 +45,17 @@ fn late(key: &SigningKey, size: usize, accepted: &Issued) -> Vec<Hostile> {
             accepted.xml.replacen(ASSERTION_END, " </saml:AttributeStatement></saml:Assertion>", 1),
             "digest_mismatch",
         ),
+        of(
+            "the Assertion's digest differs, the Response's does not",
+            with_assertion_changed(key, accepted),
+            "digest_mismatch",
+        ),
+        of(
+            "the Response's digest differs, the Assertion's does not",
+            accepted.xml.replacen("</samlp:Status>", " </samlp:Status>", 1),
+            "digest_mismatch",
+        ),
+        of("eight prefixes in each PrefixList", with_prefix_lists(&accepted.xml), "signature_invalid"),
         of("a stranger's key", by_stranger.xml, "signed_by_unknown_key"),
         of("a stranger's key beside the pinned certificate", disguised, "signature_invalid"),
         of("an ended session, the last check of the policy", sized(ended), "idp_session_ended"),
@@ -50,6 +63,25 @@ fn late(key: &SigningKey, size: usize, accepted: &Issued) -> Vec<Hostile> {
         of("a byte after the root", format!("{}x", &accepted.xml), "xml_malformed"),
         of("a comment after the root", format!("{}<!---->", &accepted.xml), "xml_comment_forbidden"),
     ]
+}
+
+/// Changed before the Response was signed: the IdP's key is asked for both signatures, and both are good.
+fn with_assertion_changed(key: &SigningKey, accepted: &Issued) -> String {
+    let signature = accepted.response_signature.as_deref().expect("signed");
+    let changed = accepted.xml.replacen(ASSERTION_END, " </saml:AttributeStatement></saml:Assertion>", 1);
+    let digested = digest(&SHA256, changed.replacen(signature, "", 1).as_bytes());
+    let resigned = signature.replacen(text_of(signature, "DigestValue"), &base64(digested.as_ref()), 1);
+    let value = base64(&key.sign(signed_info(&resigned).as_bytes()));
+    let resigned = resigned.replacen(text_of(&resigned, "SignatureValue"), &value, 1);
+    changed.replacen(signature, &resigned, 1)
+}
+
+fn with_prefix_lists(xml: &str) -> String {
+    const EXCLUSIVE: &str = "http://www.w3.org/2001/10/xml-exc-c14n#";
+    let list = format!(
+        "\"><e:InclusiveNamespaces xmlns:e=\"{EXCLUSIVE}\" PrefixList=\"ds saml samlp e #default x y z\"></e:InclusiveNamespaces></ds:"
+    );
+    xml.replace(&format!("{EXCLUSIVE}\"></ds:"), &format!("{EXCLUSIVE}{list}"))
 }
 
 /// Inside the grammar, the Response's signature good, so that all of it is canonicalized and digested.
@@ -226,7 +258,7 @@ fn of(name: &'static str, xml: String, code: &'static str) -> Hostile {
     Hostile { name, body: format!("SAMLResponse={form}"), code }
 }
 
-fn base64(xml: &str) -> String {
+fn base64(octets: impl AsRef<[u8]>) -> String {
     use base64::Engine as _;
-    base64::engine::general_purpose::STANDARD.encode(xml)
+    base64::engine::general_purpose::STANDARD.encode(octets)
 }

@@ -4,7 +4,9 @@ pub mod floor;
 pub mod hostile;
 pub mod login;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use nix::time::{ClockId, clock_gettime};
 
 /// How long a bench looks. `--quick` proves that it runs and gives a first figure.
 #[derive(Clone, Copy)]
@@ -29,8 +31,8 @@ impl Pace {
     }
 }
 
-/// The medians, per call, of two pieces of work, measured in turn so that a change of the machine's pace
-/// meets both alike.
+/// The medians, per call, of the processor's time of two pieces of work, measured in turn so that a change of
+/// the machine's pace meets both alike.
 pub fn medians_side_by_side(one: impl FnMut(), other: impl FnMut()) -> (Duration, Duration) {
     medians_at(Pace::thorough(), one, other)
 }
@@ -50,9 +52,7 @@ pub fn medians_at(pace: Pace, mut one: impl FnMut(), mut other: impl FnMut()) ->
 fn calls_in(time: Duration, work: &mut impl FnMut()) -> u32 {
     let mut calls = 1;
     loop {
-        let start = Instant::now();
-        (0..calls).for_each(|_| work());
-        if start.elapsed() > time {
+        if per_call(calls, work) * calls > time {
             return calls;
         }
         calls *= 2;
@@ -60,9 +60,14 @@ fn calls_in(time: Duration, work: &mut impl FnMut()) -> u32 {
 }
 
 fn per_call(calls: u32, work: &mut impl FnMut()) -> Duration {
-    let start = Instant::now();
+    let start = processor_time();
     (0..calls).for_each(|_| work());
-    start.elapsed() / calls
+    (processor_time() - start) / calls
+}
+
+/// That this thread has had: what else the machine does in between is no cost of the work.
+fn processor_time() -> Duration {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).expect("a clock of this thread").into()
 }
 
 pub fn median(mut times: Vec<Duration>) -> Duration {
