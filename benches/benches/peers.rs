@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use benches::medians_side_by_side;
 use benches::floor::Floor;
 use benches::login::{ACS, Gate, IDP, SP, issued};
+use benches::medians_side_by_side;
 use bergshamra::{DsigContext, KeysManager, verify_all};
 use issuer::test_keys;
 use samael::crypto::ReduceMode;
