@@ -2,6 +2,7 @@
 //! Never in a build that serves.
 
 use crate::rejection::Rejection;
+pub use crate::response::resigned;
 use crate::xml::canonical::{self, is_canonical_form};
 use crate::xml::{Comments, Document, Limits, NodeId, XmlText};
 
@@ -34,6 +35,16 @@ pub fn parse(xml: &[u8]) -> Result<Tree, Rejection> {
     crate::xml::parse(XmlText::admit(xml.to_vec())?, &Limits::RESPONSE, Comments::Refuse).map(Tree)
 }
 
+/// The text that the byte gate lets through, without the XML declaration.
+///
+/// # Errors
+/// Whatever the byte gate refuses.
+pub fn admit(bytes: &[u8]) -> Result<String, Rejection> {
+    let text = XmlText::admit(bytes.to_vec())?;
+    let start = text.start();
+    Ok(text.into_string().split_off(start))
+}
+
 /// The canonical form of the root element.
 ///
 /// # Errors
@@ -54,6 +65,23 @@ impl Tree {
     /// How many elements there are, the root among them.
     pub fn elements(&self) -> usize {
         1 + self.0.descendants(Document::ROOT).count()
+    }
+
+    /// The name without its prefix; `None` where there is no such element.
+    pub fn local_name(&self, element: usize) -> Option<String> {
+        let written = self.0.written_name(self.element(element)?);
+        written.rsplit(':').next().map(str::to_owned)
+    }
+
+    /// The attributes as written, without namespace declarations.
+    pub fn attributes(&self, element: usize) -> Vec<(&str, &str)> {
+        let attributes = self.element(element).map(|element| self.0.attributes(element));
+        attributes.into_iter().flatten().map(|(_, name, value)| (name, value)).collect()
+    }
+
+    /// The text of an element that holds no other.
+    pub fn text_only(&self, element: usize) -> Option<&str> {
+        self.element(element).and_then(|element| self.0.text_only(element))
     }
 
     /// The number of the first element of which an attribute written `name` is `value`.

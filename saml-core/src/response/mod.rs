@@ -7,6 +7,8 @@ mod encryption_shape;
 pub(crate) mod explain;
 pub(crate) mod grammar;
 mod policy;
+#[cfg(feature = "test-support")]
+mod resign;
 pub(crate) mod shape;
 pub(crate) mod signature;
 pub(crate) mod signature_shape;
@@ -16,3 +18,5 @@ mod verified;
 pub use accepted::{AcceptedLogin, ReplayKey};
 pub use unverified::{InResponseTo, UnverifiedResponse};
 pub use verified::Verified;
+#[cfg(feature = "test-support")]
+pub use resign::resigned;

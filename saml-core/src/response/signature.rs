@@ -103,7 +103,7 @@ fn unknown_signer(document: &Document, signature: &SignatureShape, pinned: &[Cer
     }
 }
 
-fn algorithm(hash: HashAlgorithm) -> &'static digest::Algorithm {
+pub(super) fn algorithm(hash: HashAlgorithm) -> &'static digest::Algorithm {
     match hash {
         HashAlgorithm::Sha256 => &digest::SHA256,
         HashAlgorithm::Sha384 => &digest::SHA384,

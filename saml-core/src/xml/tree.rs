@@ -208,6 +208,20 @@ impl Document {
         }
     }
 
+    /// Where the text of an element that holds nothing else stands in the source; `None` where it was decoded.
+    #[cfg(feature = "test-support")]
+    pub(crate) fn text_place(&self, id: NodeId) -> Option<std::ops::Range<usize>> {
+        match self.node(NodeId(id.0.saturating_add(1)))?.kind {
+            Kind::Text { span, .. } if !span.in_arena => Some(span.start as usize..span.end as usize),
+            _ => None,
+        }
+    }
+
+    #[cfg(feature = "test-support")]
+    pub(crate) fn parent(&self, id: NodeId) -> Option<NodeId> {
+        self.node(id).map(|node| NodeId(node.parent))
+    }
+
     /// Every node of the subtree below `id` that is an element, in document order.
     pub(crate) fn descendants(&self, id: NodeId) -> impl Iterator<Item = NodeId> {
         let end = self.node(id).map_or(0, |node| node.end);
