@@ -90,7 +90,7 @@ fn record(user: usize, now: Timestamp) -> SessionRecord {
         created: now,
         expires: now.plus_seconds(28_800),
         assertion_id: format!("_{user:040x}").into(),
-        session_index: None,
+        idp_session: None,
     }
 }
 

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use saml_core::{
-    Certificate, ClaimNames, EntityId, IdpId, NewKeys, ServiceProvider, Sign, SsoUrl, TrustError, TrustedIdp,
+    Certificate, ClaimNames, EntityId, IdpId, IdpMetadata, IdpSloUrl, NewKeys, ServiceProvider, Sign, SloUrl, SsoUrl,
+    TrustError, TrustedIdp,
 };
 use url::Url;
 
@@ -51,6 +52,8 @@ pub struct Settings {
     pub threads: usize,
     /// What IdPs know us as: `sp_entity_id` (default `<public_url><prefix>/metadata`), `<public_url><prefix>/acs`, `clock_skew`.
     pub service_provider: ServiceProvider,
+    /// `<public_url><prefix>/slo`, where IdPs send logout messages; served where [`Settings::single_logout`] says so.
+    pub slo_url: SloUrl,
     /// `identity_providers`: at least one.
     pub identity_providers: Vec<IdentityProvider>,
     /// `login_page`: show the page with the buttons, or go straight to the one IdP.
@@ -68,6 +71,14 @@ pub struct Settings {
     pub log: LogSettings,
     /// `shutdown_timeout`: how long requests in flight may take after SIGTERM.
     pub shutdown_timeout: Duration,
+}
+
+impl Settings {
+    /// Our address for logout messages, where some IdP has single logout.
+    pub fn single_logout(&self) -> Option<&SloUrl> {
+        let is_on = self.identity_providers.iter().any(|idp| idp.single_logout != SingleLogout::Off);
+        is_on.then_some(&self.slo_url)
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -97,6 +108,8 @@ pub struct IdentityProvider {
     pub force_authn: bool,
     /// Responses that answer no request of ours may open sessions.
     pub allow_idp_initiated: bool,
+    /// Where it is on, `keys_dir` holds a key to sign with.
+    pub single_logout: SingleLogout,
 }
 
 impl IdentityProvider {
@@ -162,6 +175,35 @@ pub enum ExpiredCertificates {
     /// Nothing but a warning.
     Accept,
     Refuse,
+}
+
+/// `single_logout`: whether the IdP has single logout, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SingleLogout {
+    Off,
+    /// As the settings or the metadata file say.
+    At(LogoutService),
+    /// As fetched metadata declares.
+    Fetched,
+}
+
+/// Where an IdP takes logout messages, and how they travel (SAML Bindings 2.0 §3.4, §3.5).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogoutService {
+    pub binding: Binding,
+    pub url: IdpSloUrl,
+    /// Where LogoutResponses go.
+    pub response_url: IdpSloUrl,
+}
+
+impl LogoutService {
+    /// What the metadata declares: HTTP-Redirect, else HTTP-POST.
+    pub fn declared(metadata: &IdpMetadata) -> Option<Self> {
+        let by_redirect = metadata.logout_redirect.as_ref().map(|service| (Binding::Redirect, service));
+        let by_post = || metadata.logout_post.as_ref().map(|service| (Binding::Post, service));
+        let (binding, service) = by_redirect.or_else(by_post)?;
+        Some(Self { binding, url: service.location.clone(), response_url: service.for_responses().clone() })
+    }
 }
 
 /// How the AuthnRequest travels (SAML Bindings 2.0 §3.4, §3.5).

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use config::{ConfigError, ConfigErrors, Loaded, Settings, Trust, Warning};
-use saml_core::NewKeys;
+use saml_core::{NewKeys, SloUrl};
 use serde_json::json;
 
 use crate::{explain, idps, keys, server};
@@ -157,6 +157,7 @@ fn check(file: &Path, json: bool) -> ExitCode {
             "warnings": warnings,
             "sp_entity_id": settings.service_provider.entity_id.as_str(),
             "acs_url": settings.service_provider.acs_url.as_str(),
+            "slo_url": settings.single_logout().map(SloUrl::as_str),
         })
         .to_string(),
         (Err(mistakes), true) => json!({ "ok": false, "errors": mistakes.errors, "warnings": [] }).to_string(),
@@ -180,6 +181,9 @@ fn approve(file: &Path, settings: &Settings, warnings: &[Warning]) -> String {
     lines.push("Enter at the identity provider (JumpCloud: SSO Applications, your application, SSO tab):".to_owned());
     lines.push(format!("  SP Entity ID   {}", settings.service_provider.entity_id));
     lines.push(format!("  ACS URL        {}", settings.service_provider.acs_url));
+    if let Some(slo_url) = settings.single_logout() {
+        lines.push(format!("  SLO URL        {slo_url}   (by HTTP-Redirect and HTTP-POST, signed)"));
+    }
     for idp in &settings.identity_providers {
         lines.push(format!("  IdP Entity ID  {}   (`{}`)", idp.entity_id, idp.id));
         if !idp.email_domains.is_empty() {

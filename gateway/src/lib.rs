@@ -28,6 +28,7 @@ pub mod second_opinion;
 pub mod server;
 pub mod session;
 pub mod shared;
+pub mod single_logout;
 pub mod telemetry;
 #[cfg(test)]
 mod testing;

@@ -1,13 +1,15 @@
 //! Start and finish a login. Pure: effects are returned as values, randomness and time are given.
 
-use config::{Binding, Claim, ExpiredCertificates, IdentityHeaders, IdentityProvider, SessionSettings};
+use config::{Binding, Claim, ExpiredCertificates, IdentityHeaders, IdentityProvider, SessionSettings, SingleLogout};
 use saml_core::{
     AcceptedLogin, Authentication, AuthnRequest, PostForm, RequestId, ServiceProvider, Signer, SigningError, SsoUrl,
     Timestamp, TrustedIdp,
 };
 
 use crate::refusal::Refusal;
-use crate::session::{BindingHash, BrowserBinding, PendingLogin, PendingState, Rounds, SessionKey, SessionRecord};
+use crate::session::{
+    BindingHash, BrowserBinding, IdpSession, PendingLogin, PendingState, Rounds, SessionKey, SessionRecord,
+};
 
 /// What a new login is made from.
 pub struct Wish<'a> {
@@ -117,6 +119,7 @@ pub fn check_signer(
 /// The session that an accepted login opens.
 pub fn session_of(
     login: &AcceptedLogin,
+    idp: &IdentityProvider,
     settings: &SessionSettings,
     headers: &IdentityHeaders,
     now: Timestamp,
@@ -142,8 +145,14 @@ pub fn session_of(
         created: now,
         expires: login.session_not_on_or_after().map_or(latest, |end| end.min(latest)),
         assertion_id: login.assertion_id().into(),
-        session_index: boxed(login.session_indexes().first().map(String::as_str)),
+        idp_session: idp_session(idp, login),
     }
+}
+
+/// What single logout needs, where the IdP has it.
+fn idp_session(idp: &IdentityProvider, login: &AcceptedLogin) -> Option<Box<IdpSession>> {
+    let name_id = login.identity().name_id.clone().filter(|_| idp.single_logout != SingleLogout::Off)?;
+    Some(Box::new(IdpSession { name_id, session_indexes: login.session_indexes().to_vec() }))
 }
 
 fn boxed(text: Option<&str>) -> Option<Box<str>> {

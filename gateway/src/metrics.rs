@@ -26,6 +26,7 @@ pub struct Metrics {
     forwarded_public: IntCounter,
     forwarded_signed_in: IntCounter,
     logins: IntCounterVec,
+    logouts: IntCounterVec,
     store_errors: IntCounterVec,
     metadata_refresh: IntCounterVec,
     metadata_success: IntGaugeVec,
@@ -38,6 +39,55 @@ pub struct Metrics {
     pub sessions_active: IntGauge,
     pub session_cache_hits: IntCounter,
     pub session_cache_misses: IntCounter,
+}
+
+/// Who began a logout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Initiator {
+    User,
+    Idp,
+    /// A message that was refused says nothing.
+    Unknown,
+}
+
+impl Initiator {
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Idp => "idp",
+            Self::Unknown => "",
+        }
+    }
+}
+
+/// What came of a logout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogoutResult {
+    /// Here.
+    Ended,
+    /// Here, and the IdP is asked to end its own.
+    Asked,
+    /// The IdP says so.
+    Complete,
+    Partial,
+    Failed,
+    /// The IdP named a session that is not here.
+    NoSession,
+    Refused,
+}
+
+impl LogoutResult {
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Ended => "ended",
+            Self::Asked => "asked",
+            Self::Complete => "complete",
+            Self::Partial => "partial",
+            Self::Failed => "failed",
+            Self::NoSession => "no_session",
+            Self::Refused => "refused",
+        }
+    }
 }
 
 /// The series of one route; each counter is resolved once, at its first use.
@@ -128,6 +178,12 @@ impl Metrics {
                 "samlgate_logins_total",
                 "Logins that came to an end; the reason of a refused one is its code.",
                 &["idp", "result", "reason"],
+            )?,
+            logouts: counters(
+                &registry,
+                "samlgate_logouts_total",
+                "Logouts, by who began them and what came of them.",
+                &["idp", "initiator", "result"],
             )?,
             store_errors: counters(
                 &registry,
@@ -228,6 +284,11 @@ impl Metrics {
     #[cfg(feature = "second-opinion")]
     pub fn second_opinion(&self, agrees: bool) {
         self.second_opinions.with_label_values(&[if agrees { "agrees" } else { "differs" }]).inc();
+    }
+
+    /// `idp` is an id of the settings, or empty where a message was refused.
+    pub fn logout(&self, idp: &str, initiator: Initiator, result: LogoutResult) {
+        self.logouts.with_label_values(&[idp, initiator.label(), result.label()]).inc();
     }
 
     pub fn store_failed(&self, operation: &'static str) {

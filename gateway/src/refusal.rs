@@ -123,6 +123,9 @@ refusals! {
     CertificateExpired { fingerprint: Fingerprint, ended: Timestamp } = "certificate_expired",
         "the response is signed with the key of the certificate {fingerprint}, which ended at {ended}, and `expired_certificates` is refuse",
         "JumpCloud: SSO tab, IDP Certificate Valid, Regenerate certificate, Download Certificate; pin it here. Or write `expired_certificates: accept`";
+    LogoutReplayed = "logout_replayed",
+        "the LogoutRequest was used before",
+        "sign out at the identity provider once more: it makes a new request each time";
     UnknownIdentityProvider { seen: String } = "unknown_identity_provider",
         "there is no identity provider {seen:?}",
         "start at the login page";

@@ -245,6 +245,12 @@ fn plain(refusal: &Refusal) -> Plain {
             "What your identity provider sent does not fit what is set up here. Your administrator can correct this with the code below.",
             Offer::SignInAgain,
         ),
+        Refusal::LogoutReplayed => say(
+            StatusCode::BAD_REQUEST,
+            "This sign-out was carried out already",
+            "If you are still signed in somewhere, sign out there once more.",
+            Offer::SignInAgain,
+        ),
         Refusal::UnknownIdentityProvider { .. } => say(
             StatusCode::NOT_FOUND,
             "This sign-in does not exist",

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use config::Settings;
-use saml_core::{IdpId, TrustError};
+use saml_core::{IdpId, Signer, TrustError};
 
 use crate::decide::Policy;
 use crate::identity_headers::IdentityHeaders;
@@ -104,6 +104,16 @@ impl Gateway {
 
     pub fn keys(&self) -> &Keys {
         &self.keys
+    }
+
+    /// With our own key.
+    ///
+    /// # Errors
+    /// There is none, though something is to be signed: the start has refused that.
+    pub fn signer(&self) -> Result<Signer<'_>, Refusal> {
+        let missing = || Refusal::Internal { problem: KeyError::NoSigningKey.to_string() };
+        let key = self.keys.saml().signing().ok_or_else(missing)?;
+        Ok(Signer { key, random: &self.random })
     }
 
     /// How logs name a person.

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use config::{
     Access, Allow, Binding, Button, ExpiredCertificates, HeaderPreset, IdentityHeaders, IdentityProvider, LogFormat,
-    LogSettings, Origin, PathMatch, Route, Scheme, SessionSettings, Settings, Timeouts, Trust,
+    LogSettings, Origin, PathMatch, Route, Scheme, SessionSettings, Settings, SingleLogout, Timeouts, Trust,
 };
-use saml_core::{AcsUrl, Certificate, ClaimNames, EntityId, IdpId, ServiceProvider, Sign, SsoUrl, Timestamp};
+use saml_core::{AcsUrl, Certificate, ClaimNames, EntityId, IdpId, ServiceProvider, Sign, SloUrl, SsoUrl, Timestamp};
 
 use crate::session::{Session, SessionRecord, contract};
 
@@ -29,6 +29,7 @@ pub(crate) fn settings() -> Settings {
             acs_url: AcsUrl::parse("https://app.example.com/saml/acs").unwrap(),
             skew_seconds: 60,
         },
+        slo_url: SloUrl::parse("https://app.example.com/saml/slo").unwrap(),
         identity_providers: vec![identity_provider("jumpcloud"), identity_provider("okta")],
         login_page: true,
         upstreams: Vec::new(),
@@ -65,6 +66,7 @@ fn identity_provider(id: &str) -> IdentityProvider {
         sign_requests: false,
         force_authn: false,
         allow_idp_initiated: false,
+        single_logout: SingleLogout::Off,
         binding: Binding::Redirect,
         button: Button { text: "Login".to_owned(), image_url: None },
     }

@@ -40,7 +40,7 @@ pub use claims::{ClaimNames, ClaimSource, Identity};
 pub use form::{AcsForm, MAX_FORM_BYTES};
 pub use ids::{AcsUrl, EntityId, IdError, IdpId, IdpSloUrl, RequestId, SloUrl, SsoUrl};
 pub use logout::{
-    LogoutMessage, LogoutOutcome, LogoutRequest, LogoutResponse, VerifiedLogout, VerifiedLogoutRequest,
+    LogoutMessage, LogoutOutcome, LogoutRequest, LogoutResponse, NamedSessions, VerifiedLogout, VerifiedLogoutRequest,
     VerifiedLogoutResponse,
 };
 pub use metadata::{

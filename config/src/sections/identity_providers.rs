@@ -5,9 +5,9 @@ use std::path::Path;
 use saml_core::{Certificate, ClaimNames, ClaimSource, EntityId, IdpId, IdpMetadata, Sign, TrustError};
 use url::Url;
 
-use super::{Word, accept, access, metadata_url, parsed, sso_url};
+use super::{Word, accept, access, metadata_url, parsed, single_logout, sso_url};
 use crate::check::{self, CertificateSource, Fault};
-use crate::settings::{Binding, Button, ExpiredCertificates, IdentityProvider, Trust};
+use crate::settings::{Binding, Button, ExpiredCertificates, IdentityProvider, SingleLogout, Trust};
 use crate::source::Findings;
 use crate::table::{Choices, Key, Kind, Section, Table};
 
@@ -110,6 +110,14 @@ pub(crate) static TABLE: Table = Table {
              portal's tile the address `<public_url><prefix>/login`",
         ),
         Key::optional(
+            "single_logout",
+            Kind::ChoiceOrSection(&single_logout::CHOICES, &single_logout::TABLE),
+            "off",
+            "single logout, for IdPs that have it (JumpCloud has none): `metadata` takes the address that the metadata declares, \
+             by HTTP-Redirect where it can; or a section with the address. Needs the key `sp-signing` of `keys_dir`; enter \
+             `<public_url><prefix>/slo` at the IdP, or give it our metadata",
+        ),
+        Key::optional(
             "sign",
             Kind::Choice(SIGN.words),
             "`assertion_and_response`",
@@ -166,7 +174,7 @@ static SIGN: Word<Sign> = Word {
     meanings: &[Sign::AssertionAndResponse, Sign::Response, Sign::Assertion, Sign::Any],
 };
 
-static BINDINGS: Word<Binding> = Word {
+pub(super) static BINDINGS: Word<Binding> = Word {
     words: &Choices { values: &["redirect", "post"], later: &[] },
     meanings: &[Binding::Redirect, Binding::Post],
 };
@@ -248,11 +256,16 @@ fn identity_provider(
     let entity_id = parsed(section, "entity_id", EntityId::parse, findings);
     let binding = BINDINGS.meaning(section.choice("binding")).unwrap_or(Binding::Redirect);
     let expired = EXPIRED.meaning(section.choice("expired_certificates")).unwrap_or(ExpiredCertificates::Accept);
-    let trust = trust(section, entity_id.as_ref(), binding, expired, findings);
+    let (trust, single_logout) = trust(section, entity_id.as_ref(), binding, expired, findings);
     let sign = sign(section, findings);
     let button = button(section, id.as_ref(), findings);
     let email_domains = email_domains(section, company, findings);
-    let sign_requests = sign_requests(section, around.keys_dir, findings);
+    let sign_requests = section.boolean("sign_requests").unwrap_or(false);
+    for (key, wanted) in [("sign_requests", sign_requests), ("single_logout", section.has("single_logout"))] {
+        if wanted {
+            check_signing_key(section, key, around.keys_dir, findings);
+        }
+    }
     let allow_idp_initiated = allow_idp_initiated(section, around.replicas, findings);
     let idp = IdentityProvider {
         id: id?,
@@ -268,6 +281,7 @@ fn identity_provider(
         sign_requests,
         force_authn: section.boolean("force_authn").unwrap_or(false),
         allow_idp_initiated,
+        single_logout: single_logout?,
     };
     check_keys(section, &idp, findings)?;
     Some(idp)
@@ -285,14 +299,12 @@ fn email_domains(section: &Section<'_>, company: Company, findings: &mut Finding
 }
 
 /// The key's content is for whoever loads it to judge.
-fn sign_requests(section: &Section<'_>, keys_dir: Option<&Path>, findings: &mut Findings) -> bool {
-    let wanted = section.boolean("sign_requests").unwrap_or(false);
-    if wanted && !keys_dir.is_some_and(|keys_dir| keys_dir.join("sp-signing.current").exists()) {
+fn check_signing_key(section: &Section<'_>, key: &str, keys_dir: Option<&Path>, findings: &mut Findings) {
+    if !keys_dir.is_some_and(|keys_dir| keys_dir.join("sp-signing.current").exists()) {
         let problem = "asks for signatures, and there is no key: `keys_dir` with `sp-signing.current` in it";
         let cure = "run `samlgate keys generate --dir keys`, write `keys_dir: keys`, and give the IdP our metadata";
-        findings.refuse(section.place("sign_requests"), problem, cure);
+        findings.refuse(section.place(key), problem, cure);
     }
-    wanted
 }
 
 /// A response that answers nothing is used once because its assertion is claimed, and a memory store claims for its
@@ -325,20 +337,20 @@ fn sign(section: &Section<'_>, findings: &mut Findings) -> Sign {
 
 const SOURCES: [&str; 4] = ["certificate", "certificate_file", "metadata_file", "metadata_url"];
 
-/// `None` where what went wrong was reported.
+/// What both come from is read once. `None` where what went wrong was reported.
 fn trust(
     section: &Section<'_>,
     entity_id: Option<&EntityId>,
     binding: Binding,
     expired: ExpiredCertificates,
     findings: &mut Findings,
-) -> Option<Trust> {
+) -> (Option<Trust>, Option<SingleLogout>) {
     let one_source = one_source(section, findings);
     if section.has("metadata_url") {
         let explicit = sso_url::explicit(section, findings);
         let complete = one_source && (explicit.is_some() || !section.has("sso_url"));
-        let source = metadata_url::read(section, explicit, findings)?;
-        return complete.then_some(Trust::Fetched(source));
+        let source = metadata_url::read(section, explicit, findings).filter(|_| complete);
+        return (source.map(Trust::Fetched), single_logout::read(section, None, findings));
     }
     metadata_url::refuse_companions(section, findings);
     let metadata = match (section.text("metadata_file"), entity_id) {
@@ -354,9 +366,10 @@ fn trust(
         findings.warn(section.place("metadata_file"), problem, "write `sign_requests: true`");
     }
     let sso_url = sso_url::read(section, metadata.as_ref(), binding, findings);
+    let single_logout = single_logout::read(section, metadata.as_ref(), findings);
     let certificates = certificates(section, metadata, expired, findings);
-    let pinned = Trust::Pinned { certificates: certificates?, sso_url: sso_url? };
-    one_source.then_some(pinned)
+    let pinned = certificates.zip(sso_url).map(|(certificates, sso_url)| Trust::Pinned { certificates, sso_url });
+    (pinned.filter(|_| one_source), single_logout)
 }
 
 fn one_source(section: &Section<'_>, findings: &mut Findings) -> bool {

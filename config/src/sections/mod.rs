@@ -7,10 +7,11 @@ mod metadata_url;
 mod routes;
 mod server;
 mod session;
+mod single_logout;
 mod sso_url;
 mod upstreams;
 
-use saml_core::{AcsUrl, EntityId, IdError, ServiceProvider};
+use saml_core::{AcsUrl, EntityId, IdError, ServiceProvider, SloUrl};
 
 use crate::check::{self, Fault};
 use crate::settings::{Origin, Settings};
@@ -148,6 +149,10 @@ pub(crate) fn read(root: &Section<'_>, findings: &mut Findings) -> Option<Settin
     let tls = server::tls(root, findings);
     let service_provider =
         public_url.as_ref().and_then(|public_url| service_provider(root, public_url, &prefix, findings));
+    let slo_url = public_url.as_ref().and_then(|public_url| {
+        let outcome = SloUrl::parse(&format!("{public_url}{prefix}/slo")).map_err(Fault::from);
+        accept(outcome, || root.place("public_url"), findings)
+    });
     let keys_dir = server::keys_dir(root, findings);
     let second_opinion = server::second_opinion(root, keys_dir.as_deref(), findings);
     let replicas = session::replicas(root, findings);
@@ -168,6 +173,7 @@ pub(crate) fn read(root: &Section<'_>, findings: &mut Findings) -> Option<Settin
         tls,
         threads: server::threads(root),
         service_provider: service_provider?,
+        slo_url: slo_url?,
         identity_providers: identity_providers?,
         login_page: root.boolean("login_page").unwrap_or(true),
         upstreams,

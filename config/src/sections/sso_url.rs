@@ -57,10 +57,14 @@ pub(crate) fn read(
     }
 }
 
+/// Plain http to another machine.
+pub(super) fn is_exposed(url: &str) -> bool {
+    let is_local = |url: &Url| matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
+    Url::parse(url).is_ok_and(|url| url.scheme() == "http" && !is_local(&url))
+}
+
 fn warn_of_plain_http(section: &Section<'_>, url: &SsoUrl, findings: &mut Findings) {
-    let Ok(url) = Url::parse(url.as_str()) else { return };
-    let host = url.host_str().unwrap_or_default();
-    if url.scheme() == "http" && !matches!(host, "localhost" | "127.0.0.1" | "[::1]") {
+    if is_exposed(url.as_str()) {
         let problem = "is plain http: whoever sits between can send people to a page that asks for their password";
         findings.warn(section.place("sso_url"), problem, "write the https address");
     }

@@ -10,4 +10,5 @@ mod metadata_url;
 mod mistakes;
 mod protocol;
 mod several_idps;
+mod single_logout;
 mod support;

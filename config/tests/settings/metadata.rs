@@ -8,7 +8,7 @@ const REDIRECT: &str = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect";
 const POST: &str = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST";
 
 /// As JumpCloud exports it: one EntityDescriptor, the same address for each binding that it declares.
-fn metadata(folder: &Folder, attributes: &str, bindings: &[(&str, &str)]) -> String {
+pub(crate) fn metadata(folder: &Folder, attributes: &str, bindings: &[(&str, &str)]) -> String {
     let certificate: String = folder.certificate.lines().filter(|line| !line.starts_with("-----")).collect();
     let services: String = bindings
         .iter()
@@ -24,7 +24,7 @@ fn metadata(folder: &Folder, attributes: &str, bindings: &[(&str, &str)]) -> Str
     )
 }
 
-fn settings(more: &str) -> String {
+pub(crate) fn settings(more: &str) -> String {
     instead(
         "    sso_url: https://sso.jumpcloud.com/saml2/samlgate\n    certificate_file: certificate.pem\n",
         &format!("    metadata_file: metadata.xml\n{more}"),

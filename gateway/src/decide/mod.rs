@@ -82,6 +82,7 @@ pub enum Endpoint {
     Resume,
     Metadata,
     Logout,
+    Slo,
     Userinfo,
     Jwks,
     PostJs,

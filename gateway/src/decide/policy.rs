@@ -9,6 +9,7 @@ use crate::refusal::Refusal;
 pub struct Policy {
     accepted: Origin,
     prefix: String,
+    has_single_logout: bool,
     routes: Vec<CompiledRoute>,
 }
 
@@ -46,7 +47,12 @@ impl Policy {
             access: route.access.clone(),
             api: route.api,
         });
-        Self { accepted: settings.public_url.clone(), prefix: settings.prefix.clone(), routes: routes.collect() }
+        Self {
+            accepted: settings.public_url.clone(),
+            prefix: settings.prefix.clone(),
+            has_single_logout: settings.single_logout().is_some(),
+            routes: routes.collect(),
+        }
     }
 
     pub fn accepted(&self) -> &Origin {
@@ -91,6 +97,7 @@ impl Policy {
             "/resume" => Some(Endpoint::Resume),
             "/metadata" => Some(Endpoint::Metadata),
             "/logout" => Some(Endpoint::Logout),
+            "/slo" if self.has_single_logout => Some(Endpoint::Slo),
             "/userinfo" => Some(Endpoint::Userinfo),
             "/jwks.json" => Some(Endpoint::Jwks),
             "/post.js" => Some(Endpoint::PostJs),

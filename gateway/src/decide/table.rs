@@ -9,7 +9,7 @@ use super::tests::{ROUTES, facts, sample, shown};
 use super::*;
 use crate::testing::{at, idp, session};
 
-const PATHS: [(&str, &str); 13] = [
+const PATHS: [(&str, &str); 14] = [
     ("healthz", "/healthz"),
     ("public", "/public/a"),
     ("public, not plain", "/public//a"),
@@ -21,6 +21,7 @@ const PATHS: [(&str, &str); 13] = [
     ("ambiguous", "/x/..;/admin"),
     ("invalid", "/%zz"),
     ("endpoint", "/saml/acs"),
+    ("single logout", "/saml/slo"),
     ("no endpoint", "/saml/x"),
     ("endpoint, ambiguous", "/x/../saml/acs"),
 ];

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use config::{Access, Allow, PathMatch, Settings};
+use config::{Access, Allow, PathMatch, Settings, SingleLogout};
 use proptest::prelude::*;
 
 use super::*;
@@ -11,6 +11,7 @@ use crate::testing::{at, groups, idp, prefix, route, session, settings};
 /// `/boss` for one address of the first, `/api` without redirects, the rest signed in.
 pub(super) fn sample() -> Settings {
     let mut settings = settings();
+    settings.identity_providers[1].single_logout = SingleLogout::Fetched;
     let mut health = route(PathMatch::Exact("/healthz".to_owned()), Access::Public);
     health.methods = vec!["GET".to_owned()];
     let mut api = route(prefix("/api"), Access::SignedIn);
@@ -437,4 +438,14 @@ proptest! {
             prop_assert!(!is_under("/admin", url.path()), "{path}");
         }
     }
+}
+
+#[test]
+fn there_is_no_place_for_logout_messages_where_no_idp_has_single_logout() {
+    let mut settings = sample();
+    let shown =
+        |settings: &Settings| shown(&decide(&Policy::from_settings(settings), &facts("/saml/slo"), None, at(0)));
+    assert_eq!(shown(&settings), "serve Slo");
+    settings.identity_providers[1].single_logout = SingleLogout::Off;
+    assert_eq!(shown(&settings), "endpoint_unknown");
 }

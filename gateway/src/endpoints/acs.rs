@@ -8,6 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use config::IdentityProvider;
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use saml_core::{
@@ -99,7 +100,7 @@ async fn sign_in_answering(
     };
     let pending = claim(gateway, &login, &request_id, pending, call.now).await?;
     let login = confirmed(gateway, &live, login, posted.form).await.map_err(refused)?;
-    welcome(call, &login, pending.replaces, &pending.return_url).await
+    welcome(call, &idp.settings, &login, pending.replaces, &pending.return_url).await
 }
 
 /// A response that answers no request of ours (SAML Profiles 2.0 §4.1.5), from an IdP that may send such. Its Issuer
@@ -114,18 +115,19 @@ async fn sign_in_unsolicited(call: &Call<'_>, response: UnverifiedResponse, post
     let login = verify(call, idp, &live, response, None, posted.parsed_in).await?.map_err(refused)?;
     claim_assertion(gateway, &login, call.now, || None).await?;
     let login = confirmed(gateway, &live, login, posted.form).await.map_err(refused)?;
-    welcome(call, &login, None, "/").await
+    welcome(call, &idp.settings, &login, None, "/").await
 }
 
 /// Opens the session of a login that was claimed; the one before it ends.
 async fn welcome(
     call: &Call<'_>,
+    idp: &IdentityProvider,
     login: &AcceptedLogin,
     replaces: Option<SessionKey>,
     return_url: &str,
 ) -> Result<Answer, End> {
     let gateway = call.gateway;
-    let (ticket, max_age) = open(gateway, login, call.now).await?;
+    let (ticket, max_age) = open(gateway, idp, login, call.now).await?;
     for old in [replaces, call.session.map(|session| session.key)].into_iter().flatten() {
         end_replaced(gateway, &old).await;
     }
@@ -252,9 +254,14 @@ async fn confirmed(_: &Gateway, _: &Arc<LiveIdp>, login: AcceptedLogin, _: AcsFo
     Ok(login)
 }
 
-async fn open(gateway: &Gateway, login: &AcceptedLogin, now: Timestamp) -> Result<(Ticket, Duration), End> {
+async fn open(
+    gateway: &Gateway,
+    idp: &IdentityProvider,
+    login: &AcceptedLogin,
+    now: Timestamp,
+) -> Result<(Ticket, Duration), End> {
     let settings = &gateway.settings;
-    let record = login::session_of(login, &settings.session, &settings.identity_headers, now);
+    let record = login::session_of(login, idp, &settings.session, &settings.identity_headers, now);
     let seconds = record.expires.unix_seconds().saturating_sub(now.unix_seconds());
     let max_age = Duration::from_secs(u64::try_from(seconds).unwrap_or_default());
     match gateway.sessions.open(record, now).await {

@@ -1,13 +1,20 @@
-//! `/saml/logout`: a page that asks, and the end of the session in this browser.
+//! `/saml/logout`: a page that asks, and the end of the session: in this browser, or at the IdP as well.
+
+use std::sync::Arc;
 
 use http::header::ORIGIN;
 use http::{HeaderMap, Method, StatusCode};
 
-use super::{Call, set_cookie};
+use super::{Call, depart, set_cookie};
 use crate::identity_jwt::session_reference;
-use crate::pages::{Answer, LogoutPage, Reach, SignedOutPage, page};
+use crate::idps::{Idp, LiveIdp};
+use crate::login::Departure;
+use crate::metrics::{Initiator, LogoutResult};
+use crate::pages::{Answer, AtIdp, LogoutPage, Purpose, Reach, SignedOutPage, page};
 use crate::refusal::Refusal;
-use crate::session::{clear_login_cookie, clear_session_cookie};
+use crate::session::{IdpSession, PendingLogout, Session, clear_login_cookie, clear_session_cookie};
+use crate::shared::Gateway;
+use crate::single_logout::Sender;
 
 pub(super) async fn serve(call: &Call<'_>) -> Result<Answer, Refusal> {
     if call.method == Method::POST { sign_out(call).await } else { Ok(ask(call)) }
@@ -18,31 +25,101 @@ fn ask(call: &Call<'_>) -> Answer {
     let template = LogoutPage {
         site,
         email: call.session.map(|session| &*session.record.email),
+        everywhere: call.session.is_some_and(|session| single_logout(call.gateway, session).is_some()),
         portal_url: site.portal_url.as_deref(),
     };
     page(site, StatusCode::OK, Reach::FormLeaves, &template)
 }
 
+/// The session here ends first, whatever becomes of the IdP's (saml2int: an unreachable IdP must not keep anybody signed in).
 async fn sign_out(call: &Call<'_>) -> Result<Answer, Refusal> {
-    let (gateway, site) = (call.gateway, &call.gateway.site);
-    if !is_same_origin(call.headers, &site.origin) {
+    let gateway = call.gateway;
+    if !is_same_origin(call.headers, &gateway.site.origin) {
         return Err(Refusal::CrossSiteRequest);
     }
+    let mut departure = None;
     if let Some(session) = call.session {
-        let ended = gateway.sessions.end(&session.key).await;
-        gateway.stored("remove", ended)?;
-        tracing::info!(
-            request.id = call.request_id,
-            session.r#ref = session_reference(&session.key),
-            user.r#ref = gateway.user_ref(&session.record.idp, &session.record.unique_id),
-            "signed out"
-        );
+        end(call, session).await?;
+        departure = match single_logout(gateway, session).filter(|_| call.parameter("everywhere").is_some()) {
+            Some((idp, at_idp)) => ask_idp(call, session, &idp, at_idp).await,
+            None => None,
+        };
+        let result = if departure.is_some() { LogoutResult::Asked } else { LogoutResult::Ended };
+        gateway.metrics.logout(session.record.idp.as_str(), Initiator::User, result);
     }
-    let template = SignedOutPage { site, portal_url: site.portal_url.as_deref() };
-    let mut answer = page(site, StatusCode::OK, Reach::FormLeaves, &template);
+    let mut answer = match departure {
+        Some(departure) => depart(&gateway.site, StatusCode::SEE_OTHER, &departure, Purpose::SignOut),
+        None => signed_out(call, AtIdp::Unasked),
+    };
     set_cookie(&mut answer, &clear_session_cookie());
     set_cookie(&mut answer, &clear_login_cookie());
     Ok(answer)
+}
+
+async fn end(call: &Call<'_>, session: &Session) -> Result<(), Refusal> {
+    let gateway = call.gateway;
+    let ended = gateway.sessions.end(&session.key).await;
+    gateway.stored("remove", ended)?;
+    tracing::info!(
+        request.id = call.request_id,
+        session.r#ref = session_reference(&session.key),
+        user.r#ref = gateway.user_ref(&session.record.idp, &session.record.unique_id),
+        "signed out"
+    );
+    Ok(())
+}
+
+/// Where the session's IdP can be asked to end its own, and what that is called there.
+fn single_logout<'s>(gateway: &Gateway, session: &'s Session) -> Option<(Arc<LiveIdp>, &'s IdpSession)> {
+    let at_idp = session.record.idp_session.as_deref()?;
+    let idp = gateway.identity_provider(session.record.idp.as_str()).and_then(Idp::live)?;
+    idp.logout.is_some().then_some((idp, at_idp))
+}
+
+/// `None` where it does not work out: the user is signed out here all the same, and the page says no more.
+async fn ask_idp(call: &Call<'_>, session: &Session, idp: &LiveIdp, at_idp: &IdpSession) -> Option<Departure> {
+    match request(call, session, idp, at_idp).await {
+        Ok(departure) => departure,
+        Err(refusal) => {
+            tracing::warn!(
+                request.id = call.request_id,
+                idp.id = session.record.idp.as_str(),
+                refusal.code = refusal.code(),
+                "the identity provider is not asked to sign out: {refusal}"
+            );
+            None
+        }
+    }
+}
+
+async fn request(
+    call: &Call<'_>,
+    session: &Session,
+    idp: &LiveIdp,
+    at_idp: &IdpSession,
+) -> Result<Option<Departure>, Refusal> {
+    let gateway = call.gateway;
+    let Some(service) = &idp.logout else { return Ok(None) };
+    let (id, departure) = {
+        let signer = gateway.signer()?;
+        let (sp, entropy) = (&gateway.settings.service_provider, gateway.draw_entropy().map_err(internal)?);
+        let sender = Sender { service, sp, signer: &signer, entropy, now: call.now };
+        sender.ask(at_idp).map_err(internal)?
+    };
+    let pending = PendingLogout { idp: session.record.idp.clone(), created: call.now };
+    let stored = gateway.store().put_pending_logout(&id, pending, call.client).await;
+    gateway.stored("put_pending_logout", stored)?;
+    Ok(Some(departure))
+}
+
+pub(super) fn signed_out(call: &Call<'_>, at_idp: AtIdp) -> Answer {
+    let site = &call.gateway.site;
+    let template = SignedOutPage { site, portal_url: site.portal_url.as_deref(), at_idp };
+    page(site, StatusCode::OK, Reach::FormLeaves, &template)
+}
+
+pub(super) fn internal(error: impl std::fmt::Display) -> Refusal {
+    Refusal::Internal { problem: error.to_string() }
 }
 
 /// Sec-Fetch-Site where the browser sends it, else Origin; with neither the page is not known to be ours.

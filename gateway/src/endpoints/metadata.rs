@@ -14,7 +14,7 @@ pub(super) fn serve(call: &Call<'_>) -> Answer {
         encryption: &keys.encryption_certificates(),
         // One document for all IdPs: one that is told so may refuse what is not signed.
         authn_requests_signed: settings.identity_providers.iter().all(|idp| idp.sign_requests),
-        slo_url: None,
+        slo_url: settings.single_logout(),
     };
     ours(StatusCode::OK, "application/samlmetadata+xml", metadata.to_xml())
 }

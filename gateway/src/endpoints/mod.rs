@@ -7,6 +7,7 @@ mod login_page;
 mod logout;
 mod metadata;
 mod resume;
+mod slo;
 mod start;
 #[cfg(test)]
 mod tests;
@@ -16,11 +17,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::header::{COOKIE, REFERER, SET_COOKIE};
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use saml_core::Timestamp;
 
 use crate::decide::Endpoint;
-use crate::pages::Answer;
+use crate::login::Departure;
+use crate::pages::{Answer, PostPage, Purpose, Reach, Site, page, redirect};
 use crate::refusal::Refusal;
 use crate::session::{BrowserBinding, Session};
 use crate::shared::Gateway;
@@ -48,6 +50,7 @@ pub struct Call<'a> {
 const fn methods(endpoint: Endpoint) -> &'static str {
     match endpoint {
         Endpoint::Acs => "POST",
+        Endpoint::Slo => "GET, POST",
         Endpoint::Logout => "GET, HEAD, POST",
         Endpoint::Login
         | Endpoint::Start
@@ -62,13 +65,13 @@ const fn methods(endpoint: Endpoint) -> &'static str {
 
 /// Whether the endpoint wants the body of this request read.
 pub fn reads_body(endpoint: Endpoint, method: &Method) -> bool {
-    endpoint == Endpoint::Acs && method == Method::POST
+    matches!(endpoint, Endpoint::Acs | Endpoint::Slo) && method == Method::POST
 }
 
 /// Whether people look at the endpoint in a browser; others are asked by programs.
 pub const fn is_for_people(endpoint: Endpoint) -> bool {
     match endpoint {
-        Endpoint::Login | Endpoint::Start | Endpoint::Acs | Endpoint::Resume | Endpoint::Logout => true,
+        Endpoint::Login | Endpoint::Start | Endpoint::Acs | Endpoint::Resume | Endpoint::Logout | Endpoint::Slo => true,
         Endpoint::Metadata | Endpoint::Userinfo | Endpoint::Jwks | Endpoint::PostJs | Endpoint::Style => false,
     }
 }
@@ -87,6 +90,7 @@ pub async fn serve(endpoint: Endpoint, call: &Call<'_>) -> Result<Answer, Refusa
         Endpoint::Resume => resume::serve(call),
         Endpoint::Metadata => Ok(metadata::serve(call)),
         Endpoint::Logout => logout::serve(call).await,
+        Endpoint::Slo => slo::serve(call).await,
         Endpoint::Userinfo => userinfo::serve(call),
         Endpoint::Jwks => Ok(jwks::serve(call)),
         Endpoint::PostJs => Ok(assets::post_js()),
@@ -120,6 +124,14 @@ impl Call<'_> {
     pub fn page_of_referer(gateway: &Gateway, headers: &HeaderMap) -> String {
         let referer = headers.get(REFERER).and_then(|value| value.to_str().ok());
         gateway.return_url(referer.map(|referer| referer.split('#').next().unwrap_or_default()))
+    }
+}
+
+/// Sends a message of ours on its way.
+fn depart(site: &Site, redirect_status: StatusCode, departure: &Departure, purpose: Purpose) -> Answer {
+    match departure {
+        Departure::Redirect(url) => redirect(redirect_status, url),
+        Departure::Post(form) => page(site, StatusCode::OK, Reach::FormLeaves, &PostPage { site, form, purpose }),
     }
 }
 

@@ -4,10 +4,9 @@ use config::IdentityProvider;
 use http::{HeaderMap, HeaderName, Method, StatusCode};
 use saml_core::Signer;
 
-use super::{Call, set_cookie};
-use crate::keys::KeyError;
-use crate::login::{self, Departure, Wish};
-use crate::pages::{Answer, PostPage, Reach, ours, page, redirect};
+use super::{Call, depart, set_cookie};
+use crate::login::{self, Wish};
+use crate::pages::{Answer, Purpose, ours};
 use crate::refusal::Refusal;
 use crate::session::{BrowserBinding, Rounds, login_cookie};
 use crate::shared::Gateway;
@@ -49,12 +48,7 @@ pub(super) async fn serve(call: &Call<'_>) -> Result<Answer, Refusal> {
     let stored = gateway.store().put_pending(&started.request_id, started.pending, call.client).await;
     gateway.stored("put_pending", stored)?;
 
-    let mut answer = match &started.departure {
-        Departure::Redirect(url) => redirect(StatusCode::FOUND, url),
-        Departure::Post(form) => {
-            page(&gateway.site, StatusCode::OK, Reach::FormLeaves, &PostPage { site: &gateway.site, form })
-        }
-    };
+    let mut answer = depart(&gateway.site, StatusCode::FOUND, &started.departure, Purpose::SignIn);
     if is_new {
         set_cookie(&mut answer, &login_cookie(&binding));
     }
@@ -66,8 +60,7 @@ fn signer<'g>(gateway: &'g Gateway, idp: &IdentityProvider) -> Result<Option<Sig
     if !idp.sign_requests {
         return Ok(None);
     }
-    let key = gateway.keys().saml().signing().ok_or_else(|| internal(KeyError::NoSigningKey))?;
-    Ok(Some(Signer { key, random: &gateway.random }))
+    gateway.signer().map(Some)
 }
 
 fn internal(error: impl std::fmt::Display) -> Refusal {

@@ -10,7 +10,7 @@ mod refresh;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwapOption;
-use config::{IdentityProvider, Settings, Trust};
+use config::{IdentityProvider, LogoutService, Settings, SingleLogout, Trust};
 use saml_core::{SsoUrl, Timestamp, TrustError, TrustedIdp};
 use tokio::sync::Notify;
 
@@ -48,6 +48,8 @@ const EARLY_LOOKS_SECONDS: i64 = 600;
 pub struct LiveIdp {
     pub trusted: TrustedIdp,
     pub sso_url: SsoUrl,
+    /// Where single logout is on and the IdP has it.
+    pub logout: Option<LogoutService>,
 }
 
 impl IdpRegistry {
@@ -65,6 +67,11 @@ impl IdpRegistry {
     pub fn initiator(&self, entity_id: Option<&str>) -> Option<&Idp> {
         let entity_id = entity_id?;
         self.iter().find(|idp| idp.settings.allow_idp_initiated && idp.settings.entity_id.as_str() == entity_id)
+    }
+
+    /// Those whose logout messages are taken.
+    pub fn with_logout(&self) -> Vec<Arc<LiveIdp>> {
+        self.iter().filter_map(Idp::live).filter(|live| live.logout.is_some()).collect()
     }
 
     pub fn iter(&self) -> std::slice::Iter<'_, Idp> {
@@ -85,7 +92,12 @@ impl Idp {
     fn new(settings: IdentityProvider) -> Result<Self, TrustError> {
         let live = match &settings.trust {
             Trust::Pinned { certificates, sso_url } => {
-                Some(Arc::new(LiveIdp { trusted: settings.trusting(certificates.clone())?, sso_url: sso_url.clone() }))
+                let trusted = settings.trusting(certificates.clone())?;
+                let logout = match &settings.single_logout {
+                    SingleLogout::At(service) => Some(service.clone()),
+                    SingleLogout::Off | SingleLogout::Fetched => None,
+                };
+                Some(Arc::new(LiveIdp { trusted, sso_url: sso_url.clone(), logout }))
             }
             Trust::Fetched(_) => None,
         };

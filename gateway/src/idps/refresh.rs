@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use aws_lc_rs::rand::SecureRandom;
-use config::{Binding, IdentityProvider, MetadataSource, Trust};
+use config::{Binding, IdentityProvider, LogoutService, MetadataSource, SingleLogout, Trust};
 use saml_core::{
     IdpMetadata, MetadataError, RefreshError, Refreshed, SsoUrl, Timestamp, TrustError, metadata_past_valid_until,
     refresh_metadata,
@@ -22,6 +22,9 @@ const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LAST_RETRY: Duration = Duration::from_secs(5 * 60);
 
 const WANTS_SIGNATURES: &str = "the IdP wants AuthnRequests signed, and they are not: write `sign_requests: true`";
+
+const NO_SINGLE_LOGOUT: &str = "it declares no SingleLogoutService, and `single_logout` takes the address from it: single logout is off until \
+                                it does; or write its address";
 
 /// Why metadata is not used.
 #[derive(Debug, thiserror::Error)]
@@ -129,7 +132,12 @@ fn judge(
         None => declared(&refreshed.used, settings.binding)?,
     };
     let trusted = settings.trusting(refreshed.used.certificates.clone())?;
-    Ok((LiveIdp { trusted, sso_url }, refreshed))
+    let logout = match &settings.single_logout {
+        SingleLogout::Off => None,
+        SingleLogout::At(service) => Some(service.clone()),
+        SingleLogout::Fetched => LogoutService::declared(&refreshed.used),
+    };
+    Ok((LiveIdp { trusted, sso_url, logout }, refreshed))
 }
 
 fn declared(metadata: &IdpMetadata, binding: Binding) -> Result<SsoUrl, Problem> {
@@ -175,11 +183,13 @@ fn settle(
             }
             gateway.metrics.metadata_held(id, &refreshed.held);
             gateway.metrics.keys_end(id, live.trusted.certificates());
+            let lacks_logout = idp.settings.single_logout == SingleLogout::Fetched && live.logout.is_none();
             idp.replace(live);
             let Refreshed { used, held, warnings } = *refreshed;
             let unsigned = used.want_authn_requests_signed && !idp.settings.sign_requests;
             let mut told: Vec<String> = held.iter().map(ToString::to_string).collect();
             told.extend(warnings.iter().map(ToString::to_string));
+            told.extend(lacks_logout.then(|| NO_SINGLE_LOGOUT.to_owned()));
             told.extend(unsigned.then(|| WANTS_SIGNATURES.to_owned()));
             memory.used = Some(used);
             memory.validators = validators;

@@ -59,7 +59,9 @@ pub enum KeyError {
     },
     #[error("key file {path} is missing, and others of its name are there: give back the current one")]
     NoCurrent { path: PathBuf },
-    #[error("`sign_requests` asks for the key sp-signing, and keys_dir has none: run `samlgate keys generate`")]
+    #[error(
+        "`sign_requests` or `single_logout` asks for the key sp-signing, and keys_dir has none: run `samlgate keys generate`"
+    )]
     NoSigningKey,
 }
 
@@ -146,7 +148,9 @@ impl Keys {
         let index = hmac::Key::new(hmac::HMAC_SHA256, ring(INDEX)?.current.bytes());
         let jwt = ring(JWT)?;
         let saml = directory.map_or_else(|| Ok(SamlKeys::default()), SamlKeys::load)?;
-        if saml.signing().is_none() && settings.identity_providers.iter().any(|idp| idp.sign_requests) {
+        let signs =
+            settings.single_logout().is_some() || settings.identity_providers.iter().any(|idp| idp.sign_requests);
+        if saml.signing().is_none() && signs {
             return Err(KeyError::NoSigningKey);
         }
         Ok((Self { index, jwt, saml }, warnings))

@@ -52,12 +52,29 @@ pub struct Action {
     pub leaves_frame: bool,
 }
 
-/// Carries an AuthnRequest by HTTP-POST (SAML Bindings 2.0 §3.5.4).
+/// Carries a message of ours by HTTP-POST (SAML Bindings 2.0 §3.5.4).
 #[derive(Template)]
 #[template(path = "post.html")]
 pub struct PostPage<'a> {
     pub site: &'a Site,
     pub form: &'a PostForm,
+    pub purpose: Purpose,
+}
+
+/// What the message is for, as the page says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    SignIn,
+    SignOut,
+}
+
+impl Purpose {
+    fn title(self) -> &'static str {
+        match self {
+            Self::SignIn => "Signing in",
+            Self::SignOut => "Signing out",
+        }
+    }
 }
 
 #[derive(Template)]
@@ -66,6 +83,8 @@ pub struct LogoutPage<'a> {
     pub site: &'a Site,
     /// Nobody where there is no session.
     pub email: Option<&'a str>,
+    /// Whether the IdP can be asked to sign out too.
+    pub everywhere: bool,
     pub portal_url: Option<&'a str>,
 }
 
@@ -75,6 +94,20 @@ pub struct SignedOutPage<'a> {
     pub site: &'a Site,
     /// Where the user can end the session of the IdP.
     pub portal_url: Option<&'a str>,
+    pub at_idp: AtIdp,
+}
+
+/// What is known of the session at the IdP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AtIdp {
+    /// It was not asked, or could not be.
+    Unasked,
+    /// It says that all have ended.
+    Ended,
+    /// It says that an application kept its session.
+    EndedInPart,
+    /// It says that it did not.
+    Refused,
 }
 
 /// Where the forms and frames of a page may lead.

@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use aws_lc_rs::rand::SystemRandom;
 use moka::sync::Cache;
-use saml_core::Timestamp;
+use saml_core::{NamedSessions, Timestamp, VerifiedLogoutRequest};
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
 use super::store::{SessionStore, StoreError};
 use super::ticket::{KeyHasher, RandomError, SessionKey, Ticket};
-use super::types::{Session, SessionRecord};
+use super::types::{EndedSession, Session, SessionRecord};
 
 /// The store is told when a session was last seen at most this often, however short the idle limit.
 const LEAST_SECONDS_BETWEEN_TOUCHES: i64 = 30;
@@ -137,6 +137,24 @@ impl Sessions {
         self.forget(key).await
     }
 
+    /// Ends the sessions that an IdP's LogoutRequest names, here and in the store, and says which.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub async fn end_named(&self, request: &VerifiedLogoutRequest) -> Result<Vec<EndedSession>, StoreError> {
+        self.end_these(&request.sessions()).await
+    }
+
+    async fn end_these(&self, named: &NamedSessions<'_>) -> Result<Vec<EndedSession>, StoreError> {
+        let ended = self.store.end_named(named).await?;
+        for session in &ended {
+            // A read that began before has put it into the cache by the time that the lane is ours.
+            let _lane = self.lane(session.key).await;
+            self.cache.invalidate(&session.key);
+        }
+        Ok(ended)
+    }
+
     /// Frees the cache of sessions whose browser never came back; to be called now and then.
     pub fn sweep(&self, now: Timestamp) {
         for (key, session) in &self.cache {
@@ -222,7 +240,7 @@ mod tests {
     use crate::session::contract::{self, at};
     use crate::session::memory::MemoryStore;
     use crate::session::store::{ClaimOutcome, PendingState, TakeOutcome};
-    use crate::session::types::PendingLogin;
+    use crate::session::types::{PendingLogin, PendingLogout};
     use async_trait::async_trait;
     use saml_core::{ReplayKey, RequestId};
     use std::net::IpAddr;
@@ -265,6 +283,21 @@ mod tests {
         async fn remove(&self, key: &SessionKey) -> Result<(), StoreError> {
             self.answer()?;
             self.inner.remove(key).await
+        }
+        async fn end_named(&self, named: &NamedSessions<'_>) -> Result<Vec<EndedSession>, StoreError> {
+            self.answer()?;
+            self.inner.end_named(named).await
+        }
+        async fn put_pending_logout(
+            &self,
+            id: &RequestId,
+            logout: PendingLogout,
+            client: IpAddr,
+        ) -> Result<(), StoreError> {
+            self.inner.put_pending_logout(id, logout, client).await
+        }
+        async fn take_pending_logout(&self, id: &str, now: Timestamp) -> Result<Option<PendingLogout>, StoreError> {
+            self.inner.take_pending_logout(id, now).await
         }
         async fn put_pending(&self, id: &RequestId, login: PendingLogin, client: IpAddr) -> Result<(), StoreError> {
             self.inner.put_pending(id, login, client).await
@@ -332,6 +365,29 @@ mod tests {
         }
         assert_eq!(store.loads.load(Ordering::Relaxed), 1);
         assert!(lock(&sessions.lanes).is_empty());
+    }
+
+    #[tokio::test]
+    async fn single_logout_ends_what_is_cached_and_what_is_being_read() {
+        let store = store();
+        let sessions = Arc::new(sessions(&store));
+        let cached = sessions.open(contract::record(0, 8_000), at(0)).await.unwrap();
+        assert!(sessions.lookup(&cached, at(1)).await.unwrap().is_some());
+        let read = sessions.open(contract::record(0, 8_000), at(0)).await.unwrap();
+        // It has the record of the store in hand and has not put it into the cache.
+        let mut reading = Box::pin(sessions.lookup(&read, at(1)));
+        assert!(futures_poll(&mut reading).await.is_none());
+        let record = contract::record(0, 8_000);
+        let (idp, name_id) = (record.idp, record.idp_session.unwrap().name_id);
+        let named = NamedSessions { idp: &idp, name_id: &name_id, session_indexes: &[] };
+        let (ended, _) = tokio::join!(sessions.end_these(&named), reading);
+        assert_eq!(ended.unwrap().len(), 2);
+        for ticket in [&cached, &read] {
+            assert!(sessions.cached(&ticket.key(), at(2)).is_none());
+            assert!(sessions.lookup(ticket, at(2)).await.unwrap().is_none());
+        }
+        store.is_down.store(true, Ordering::Relaxed);
+        assert!(sessions.end_these(&named).await.is_err(), "no answer is not success");
     }
 
     #[tokio::test]

@@ -4,13 +4,13 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use aws_lc_rs::rand::SystemRandom;
-use saml_core::{Authentication, IdpId, ReplayKey, RequestId, Timestamp};
+use saml_core::{Authentication, IdpId, NameId, NamedSessions, ReplayKey, RequestId, Timestamp};
 
 use super::pending::PENDING_SECONDS;
 use super::rounds::Rounds;
 use super::store::{ClaimOutcome, PendingState, SessionStore, TakeOutcome};
 use super::ticket::{BrowserBinding, Ticket};
-use super::types::{PendingLogin, SessionRecord};
+use super::types::{IdpSession, PendingLogin, PendingLogout, SessionRecord};
 
 /// Makes an empty store.
 pub type Make<'a> = &'a (dyn Fn() -> Arc<dyn SessionStore> + Sync);
@@ -25,6 +25,9 @@ pub async fn run(make: Make<'_>) {
     a_login_cannot_be_taken_after_its_time(make()).await;
     the_fifth_refusal_drops_a_pending_login(make()).await;
     the_eleventh_login_of_a_browser_drops_the_first(make()).await;
+    single_logout_ends_the_sessions_that_it_names_and_no_other(make()).await;
+    single_logout_ends_what_it_did_not_end_before(make()).await;
+    a_pending_logout_has_one_taker(make()).await;
 }
 
 pub fn at(seconds: i64) -> Timestamp {
@@ -45,7 +48,17 @@ pub fn record(created: i64, expires: i64) -> SessionRecord {
         created: at(created),
         expires: at(expires),
         assertion_id: "_a1".into(),
-        session_index: Some("_s1".into()),
+        idp_session: Some(Box::new(IdpSession { name_id: name_id(), session_indexes: vec!["_s1".to_owned()] })),
+    }
+}
+
+fn name_id() -> NameId {
+    NameId {
+        value: "ada@example.com".to_owned(),
+        format: Some("urn:oasis:names:tc:SAML:2.0:nameid-format:persistent".to_owned()),
+        name_qualifier: Some("idp".to_owned()),
+        sp_name_qualifier: None,
+        sp_provided_id: None,
     }
 }
 
@@ -87,6 +100,85 @@ async fn keeps_a_session_until_it_is_removed(store: Arc<dyn SessionStore>) {
     assert!(store.load(&ticket.key(), &ticket).await.expect("loaded").is_some());
     store.remove(&ticket.key()).await.expect("removed");
     assert!(store.load(&ticket.key(), &ticket).await.expect("loaded").is_none());
+}
+
+/// Each session differs from the named one in a single thing.
+async fn single_logout_ends_the_sessions_that_it_names_and_no_other(store: Arc<dyn SessionStore>) {
+    type Change = fn(&mut SessionRecord);
+    fn at_idp(record: &mut SessionRecord) -> &mut IdpSession {
+        record.idp_session.as_mut().expect("there is one")
+    }
+    let cases: [(&str, bool, Change); 12] = [
+        ("the same", true, |_| {}),
+        ("another format", true, |record| at_idp(record).name_id.format = None),
+        ("one SessionIndex of several", true, |record| at_idp(record).session_indexes.push("_s2".to_owned())),
+        ("another user id under the same name", true, |record| record.unique_id = "other".into()),
+        ("another IdP", false, |record| record.idp = IdpId::parse("okta").expect("an id")),
+        ("another value", false, |record| at_idp(record).name_id.value.push(' ')),
+        ("another case", false, |record| at_idp(record).name_id.value = "Ada@example.com".to_owned()),
+        ("another qualifier", false, |record| at_idp(record).name_id.name_qualifier = Some("idp2".to_owned())),
+        ("no qualifier", false, |record| at_idp(record).name_id.name_qualifier = None),
+        ("an empty qualifier more", false, |record| {
+            at_idp(record).name_id.sp_name_qualifier = Some(String::new());
+        }),
+        ("another SessionIndex", false, |record| at_idp(record).session_indexes = vec!["_s3".to_owned()]),
+        ("nothing that the IdP could name", false, |record| record.idp_session = None),
+    ];
+    let mut tickets = Vec::new();
+    for (case, ends, change) in cases {
+        let mut record = record(1_000, 2_000);
+        change(&mut record);
+        let ticket = ticket();
+        store.insert(&ticket, record).await.expect("inserted");
+        tickets.push((case, ends, ticket));
+    }
+    let (idp, name_id, indexes) = (record(0, 1).idp, name_id(), ["_s0".to_owned(), "_s1".to_owned()]);
+    let named = NamedSessions { idp: &idp, name_id: &name_id, session_indexes: &indexes };
+    let ended = store.end_named(&named).await.expect("ended");
+    assert_eq!(ended.len(), 4);
+    assert_eq!(ended.iter().filter(|ended| &*ended.unique_id == "other").count(), 1);
+    for (case, ends, ticket) in &tickets {
+        assert_eq!(ended.iter().any(|ended| ended.key == ticket.key()), *ends, "{case}");
+        assert_eq!(store.load(&ticket.key(), ticket).await.expect("loaded").is_none(), *ends, "{case}");
+    }
+    assert!(store.end_named(&named).await.expect("asked again").is_empty());
+
+    let every = NamedSessions { session_indexes: &[], ..named };
+    let ended = store.end_named(&every).await.expect("ended");
+    assert_eq!(ended.len(), 1, "without a SessionIndex the session with another one ends too");
+}
+
+async fn single_logout_ends_what_it_did_not_end_before(store: Arc<dyn SessionStore>) {
+    let (removed, kept) = (ticket(), ticket());
+    for ticket in [&removed, &kept] {
+        store.insert(ticket, record(1_000, 2_000)).await.expect("inserted");
+    }
+    store.remove(&removed.key()).await.expect("removed");
+    let (idp, name_id) = (record(0, 1).idp, name_id());
+    let ended = store.end_named(&NamedSessions { idp: &idp, name_id: &name_id, session_indexes: &[] }).await;
+    assert_eq!(ended.expect("ended").iter().map(|ended| ended.key).collect::<Vec<_>>(), [kept.key()]);
+}
+
+async fn a_pending_logout_has_one_taker(store: Arc<dyn SessionStore>) {
+    let (id, late) = (request(1), request(2));
+    let logout = PendingLogout { idp: IdpId::parse("okta").expect("an id"), created: at(0) };
+    assert!(store.take_pending_logout(id.as_str(), at(0)).await.expect("asked").is_none());
+    for id in [&id, &late] {
+        store.put_pending_logout(id, logout.clone(), CLIENT).await.expect("put");
+    }
+    let racers: Vec<_> = (0..16)
+        .map(|_| {
+            let (store, id) = (Arc::clone(&store), id.clone());
+            let at = at(PENDING_SECONDS - 1);
+            tokio::spawn(async move { store.take_pending_logout(id.as_str(), at).await.expect("asked") })
+        })
+        .collect();
+    let mut taken = Vec::new();
+    for racer in racers {
+        taken.extend(racer.await.expect("ran"));
+    }
+    assert_eq!(taken, [logout]);
+    assert!(store.take_pending_logout(late.as_str(), at(PENDING_SECONDS)).await.expect("asked").is_none());
 }
 
 async fn last_seen_moves_forward_only(store: Arc<dyn SessionStore>) {

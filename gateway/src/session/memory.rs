@@ -9,17 +9,20 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use saml_core::{ReplayKey, RequestId, Timestamp};
+use aws_lc_rs::digest::{Context, SHA256};
+use saml_core::{IdpId, NameId, NamedSessions, ReplayKey, RequestId, Timestamp};
 
 use super::pending::PendingLogins;
+use super::pending_logout::PendingLogouts;
 use super::store::{ClaimOutcome, PendingState, SessionStore, StoreError, TakeOutcome};
 use super::ticket::{KeyHasher, SessionKey, Ticket};
-use super::types::{PendingLogin, SessionRecord};
+use super::types::{EndedSession, PendingLogin, PendingLogout, SessionRecord};
 
 pub struct MemoryStore {
     max_sessions: u64,
     sessions: Mutex<Records>,
     pending: Mutex<PendingLogins>,
+    pending_logouts: Mutex<PendingLogouts>,
     claims: Mutex<Claims>,
 }
 
@@ -27,6 +30,8 @@ pub struct MemoryStore {
 struct Records {
     by_key: HashMap<SessionKey, (Arc<SessionRecord>, Timestamp), BuildHasherDefault<KeyHasher>>,
     by_expiry: BTreeSet<(Timestamp, SessionKey)>,
+    /// By [`name_key`]; only sessions that single logout can name.
+    by_name: BTreeSet<([u8; 32], SessionKey)>,
 }
 
 #[derive(Default)]
@@ -37,7 +42,13 @@ struct Claims {
 
 impl MemoryStore {
     pub fn new(max_sessions: u64) -> Self {
-        Self { max_sessions, sessions: Mutex::default(), pending: Mutex::default(), claims: Mutex::default() }
+        Self {
+            max_sessions,
+            sessions: Mutex::default(),
+            pending: Mutex::default(),
+            pending_logouts: Mutex::default(),
+            claims: Mutex::default(),
+        }
     }
 }
 
@@ -73,6 +84,10 @@ impl SessionStore for MemoryStore {
         Ok(())
     }
 
+    async fn end_named(&self, named: &NamedSessions<'_>) -> Result<Vec<EndedSession>, StoreError> {
+        Ok(lock(&self.sessions).end_named(named))
+    }
+
     async fn put_pending(&self, id: &RequestId, login: PendingLogin, client: IpAddr) -> Result<(), StoreError> {
         lock(&self.pending).put(id, login, client);
         Ok(())
@@ -91,6 +106,20 @@ impl SessionStore for MemoryStore {
         Ok(())
     }
 
+    async fn put_pending_logout(
+        &self,
+        id: &RequestId,
+        logout: PendingLogout,
+        client: IpAddr,
+    ) -> Result<(), StoreError> {
+        lock(&self.pending_logouts).put(id, logout, client);
+        Ok(())
+    }
+
+    async fn take_pending_logout(&self, id: &str, now: Timestamp) -> Result<Option<PendingLogout>, StoreError> {
+        Ok(lock(&self.pending_logouts).take(id, now))
+    }
+
     async fn claim_assertion(
         &self,
         key: &ReplayKey,
@@ -104,6 +133,7 @@ impl SessionStore for MemoryStore {
 impl Records {
     fn insert(&mut self, key: SessionKey, record: SessionRecord) {
         self.by_expiry.insert((record.expires, key));
+        self.by_name.extend(name_of(&record).map(|name| (name, key)));
         let seen = record.created;
         self.by_key.insert(key, (Arc::new(record), seen));
     }
@@ -111,7 +141,24 @@ impl Records {
     fn remove(&mut self, key: &SessionKey) {
         if let Some((record, _)) = self.by_key.remove(key) {
             self.by_expiry.remove(&(record.expires, *key));
+            if let Some(name) = name_of(&record) {
+                self.by_name.remove(&(name, *key));
+            }
         }
+    }
+
+    fn end_named(&mut self, named: &NamedSessions<'_>) -> Vec<EndedSession> {
+        let name = name_key(named.idp, named.name_id);
+        let of_name = self.by_name.range((name, SessionKey::FIRST)..).take_while(|(other, _)| *other == name);
+        let ended: Vec<EndedSession> = of_name
+            .filter_map(|(_, key)| {
+                let (record, _) = self.by_key.get(key)?;
+                let unique_id = record.unique_id.clone();
+                record.is_among(named).then_some(EndedSession { key: *key, unique_id })
+            })
+            .collect();
+        ended.iter().for_each(|ended| self.remove(&ended.key));
+        ended
     }
 
     fn sweep(&mut self, now: Timestamp) {
@@ -119,10 +166,28 @@ impl Records {
             if expires > now {
                 return;
             }
-            self.by_expiry.pop_first();
-            self.by_key.remove(&key);
+            self.remove(&key);
+            self.by_expiry.remove(&(expires, key));
         }
     }
+}
+
+fn name_of(record: &SessionRecord) -> Option<[u8; 32]> {
+    record.idp_session.as_ref().map(|session| name_key(&record.idp, &session.name_id))
+}
+
+/// What single logout compares of a name, of any length, as a key of fixed length. The Format is not compared.
+fn name_key(idp: &IdpId, name_id: &NameId) -> [u8; 32] {
+    let mut context = Context::new(&SHA256);
+    let qualifiers = [name_id.name_qualifier.as_deref(), name_id.sp_name_qualifier.as_deref()];
+    for part in [Some(idp.as_str()), Some(name_id.value.as_str())].into_iter().chain(qualifiers) {
+        // An absent part is not an empty one.
+        context.update(&[u8::from(part.is_some())]);
+        let part = part.unwrap_or_default();
+        context.update(&part.len().to_be_bytes());
+        context.update(part.as_bytes());
+    }
+    context.finish().as_ref().first_chunk().copied().unwrap_or_default()
 }
 
 impl Claims {
@@ -170,6 +235,7 @@ mod tests {
         store.insert(&ticket(), contract::record(100, 300)).await.unwrap();
         assert_eq!(lock(&store.sessions).by_key.len(), 2);
         assert_eq!(lock(&store.sessions).by_expiry.len(), 2);
+        assert_eq!(lock(&store.sessions).by_name.len(), 2);
     }
 
     #[test]

@@ -6,10 +6,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use saml_core::{ReplayKey, RequestId, Timestamp};
+use saml_core::{NamedSessions, ReplayKey, RequestId, Timestamp};
 
 use super::ticket::{SessionKey, Ticket};
-use super::types::{PendingLogin, SessionRecord};
+use super::types::{EndedSession, PendingLogin, PendingLogout, SessionRecord};
 
 /// A store could not answer. The gateway refuses; it never guesses.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +57,10 @@ pub trait SessionStore: Send + Sync {
     async fn touch(&self, key: &SessionKey, seen: Timestamp) -> Result<(), StoreError>;
     async fn remove(&self, key: &SessionKey) -> Result<(), StoreError>;
 
+    /// Ends every session for which [`SessionRecord::is_among`] holds, and says which. Value and qualifiers of the
+    /// NameID are whole, so that a store may find them by a keyed hash and then look at the SessionIndexes.
+    async fn end_named(&self, named: &NamedSessions<'_>) -> Result<Vec<EndedSession>, StoreError>;
+
     /// Bounded by browser (ten; the oldest goes) and by address (the oldest goes).
     async fn put_pending(&self, id: &RequestId, login: PendingLogin, client: IpAddr) -> Result<(), StoreError>;
     async fn pending(&self, id: &str, now: Timestamp) -> Result<PendingState, StoreError>;
@@ -64,6 +68,11 @@ pub trait SessionStore: Send + Sync {
     async fn take_pending(&self, id: &str, now: Timestamp) -> Result<TakeOutcome, StoreError>;
     /// Counts a refused response against an open record; the fifth drops it.
     async fn count_refusal(&self, id: &str) -> Result<(), StoreError>;
+    /// Bounded by address (the oldest goes).
+    async fn put_pending_logout(&self, id: &RequestId, logout: PendingLogout, client: IpAddr)
+    -> Result<(), StoreError>;
+    /// Gives it away once, and not after its 15 minutes.
+    async fn take_pending_logout(&self, id: &str, now: Timestamp) -> Result<Option<PendingLogout>, StoreError>;
     /// Insert if absent: one winner.
     async fn claim_assertion(
         &self,

@@ -84,6 +84,9 @@ impl BrowserBinding {
 }
 
 impl SessionKey {
+    /// Before every other, for ranges.
+    pub(super) const FIRST: Self = Self([0; 32]);
+
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }

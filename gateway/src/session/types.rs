@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use saml_core::{Authentication, IdpId, Timestamp};
+use saml_core::{Authentication, IdpId, NameId, NamedSessions, Timestamp};
 
 use super::groups::Groups;
 use super::rounds::Rounds;
@@ -26,7 +26,39 @@ pub struct SessionRecord {
     /// The least of `session.max_age` and the IdP's SessionNotOnOrAfter.
     pub expires: Timestamp,
     pub assertion_id: Box<str>,
-    pub session_index: Option<Box<str>>,
+    /// Of IdPs with single logout alone: nobody asks for it elsewhere.
+    pub idp_session: Option<Box<IdpSession>>,
+}
+
+/// The session at the IdP, as single logout names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdpSession {
+    /// Whole, and byte for byte as the assertion had it.
+    pub name_id: NameId,
+    pub session_indexes: Vec<String>,
+}
+
+impl SessionRecord {
+    /// Whether single logout is asked to end it.
+    pub fn is_among(&self, named: &NamedSessions<'_>) -> bool {
+        self.idp_session.as_ref().is_some_and(|session| {
+            named.include(&self.idp, &session.name_id, session.session_indexes.iter().map(String::as_str))
+        })
+    }
+}
+
+/// A session that single logout has ended, as logs name it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndedSession {
+    pub key: SessionKey,
+    pub unique_id: Box<str>,
+}
+
+/// A LogoutRequest of ours that the IdP has not answered; keyed by its ID.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PendingLogout {
+    pub idp: IdpId,
+    pub created: Timestamp,
 }
 
 /// An attribute's Name and its values.
@@ -114,7 +146,6 @@ mod tests {
             record.last_name.as_deref(),
             record.name_id.as_deref(),
             Some(&*record.assertion_id),
-            record.session_index.as_deref(),
         ];
         let texts: usize = texts.into_iter().flatten().map(|text| text.len() + OVERHEAD).sum();
         let groups: usize = record.groups.iter().map(|group| group.len() + size_of::<u32>()).sum();

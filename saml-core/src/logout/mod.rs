@@ -14,4 +14,4 @@ mod verified;
 
 pub use compose::{LogoutRequest, LogoutResponse};
 pub use message::LogoutMessage;
-pub use verified::{LogoutOutcome, VerifiedLogout, VerifiedLogoutRequest, VerifiedLogoutResponse};
+pub use verified::{LogoutOutcome, NamedSessions, VerifiedLogout, VerifiedLogoutRequest, VerifiedLogoutResponse};

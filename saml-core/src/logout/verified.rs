@@ -38,6 +38,16 @@ pub struct VerifiedLogoutRequest {
     replay_until: Timestamp,
 }
 
+/// The sessions that a LogoutRequest is for (SAML Core 2.0 §3.7.3.1), as a store is asked for them. Anybody may make one;
+/// only a [`VerifiedLogoutRequest`] gives a reason to end them.
+#[derive(Debug, Clone, Copy)]
+pub struct NamedSessions<'a> {
+    pub idp: &'a IdpId,
+    pub name_id: &'a NameId,
+    /// Empty: every session of that name.
+    pub session_indexes: &'a [String],
+}
+
 /// An IdP answers a LogoutRequest. What it says is shown only to whoever names the request that was sent.
 #[derive(Debug)]
 pub struct VerifiedLogoutResponse {
@@ -160,14 +170,29 @@ impl VerifiedLogoutRequest {
         self.replay_until
     }
 
+    /// What it asks to be ended.
+    pub fn sessions(&self) -> NamedSessions<'_> {
+        NamedSessions { idp: &self.idp, name_id: &self.name_id, session_indexes: &self.session_indexes }
+    }
+
     /// Whether a session that began with that name, at that IdP and with those SessionIndexes is to end.
-    ///
-    /// Value and qualifiers are compared byte for byte, an absent one with an absent one alone. The Format is
-    /// not compared: there are IdPs that write another one, or none, when they sign out. A request that names
-    /// SessionIndexes ends only sessions that have one of them.
     pub fn ends<'a>(&self, idp: &IdpId, name_id: &NameId, session_indexes: impl IntoIterator<Item = &'a str>) -> bool {
-        let asked = &self.session_indexes;
-        *idp == self.idp
+        self.sessions().include(idp, name_id, session_indexes)
+    }
+}
+
+impl NamedSessions<'_> {
+    /// Value and qualifiers are compared byte for byte, an absent one with an absent one alone. The Format is
+    /// not compared: there are IdPs that write another one, or none, when they sign out. Where SessionIndexes
+    /// are named, only sessions that have one of them are included.
+    pub fn include<'a>(
+        &self,
+        idp: &IdpId,
+        name_id: &NameId,
+        session_indexes: impl IntoIterator<Item = &'a str>,
+    ) -> bool {
+        let asked = self.session_indexes;
+        idp == self.idp
             && name_id.value == self.name_id.value
             && name_id.name_qualifier == self.name_id.name_qualifier
             && name_id.sp_name_qualifier == self.name_id.sp_name_qualifier
