@@ -21,12 +21,20 @@ impl World {
     }
 
     pub async fn start_with(program: Program, settings: impl FnOnce(GatewayBuilder) -> GatewayBuilder) -> Self {
+        Self::start_with_idp(program, |gateway, _| settings(gateway)).await
+    }
+
+    /// As [`World::start_with`], with settings that name addresses of the IdP.
+    pub async fn start_with_idp(
+        program: Program,
+        settings: impl FnOnce(GatewayBuilder, &Idp) -> GatewayBuilder,
+    ) -> Self {
         let gateway = GatewayBuilder::new(program);
         let mut of_idp = IdpSettings::new(IDP_ENTITY_ID, &gateway.sp_entity_id(), &gateway.acs_url());
         of_idp.sign = Sign::Both;
         let idp = Idp::start(IdpOptions::new(of_idp)).await;
         let upstream = Upstream::start().await;
-        let gateway = settings(gateway.trust(&idp).protect(&upstream)).start().await;
+        let gateway = settings(gateway.trust(&idp).protect(&upstream), &idp).start().await;
         Self { idp, upstream, gateway, browser: Browser::new() }
     }
 

@@ -33,6 +33,8 @@ pub struct Button {
     pub text: String,
     pub name: Option<String>,
     pub value: String,
+    /// `formaction`: where the form goes when this one is pressed.
+    pub action: Option<Url>,
 }
 
 impl Page {
@@ -97,7 +99,10 @@ impl Page {
             action: action.and_then(|action| self.url.join(action).ok()).unwrap_or_else(|| self.url.clone()),
             method: form.attr("method").unwrap_or("get").to_ascii_uppercase(),
             fields: form.select(&selector("input[name], textarea[name], select[name]")).filter_map(field).collect(),
-            buttons: form.select(&selector("button, input[type=submit]")).filter_map(button).collect(),
+            buttons: form
+                .select(&selector("button, input[type=submit]"))
+                .filter_map(|control| button(&self.url, control))
+                .collect(),
         }
     }
 }
@@ -121,6 +126,9 @@ impl Form {
         let button = button.unwrap_or_else(|| panic!("the form has no button {text:?}: {:?}", self.buttons));
         if let Some(name) = &button.name {
             self.fields.push((name.clone(), button.value.clone()));
+        }
+        if let Some(action) = &button.action {
+            self.action = action.clone();
         }
         self
     }
@@ -155,13 +163,14 @@ fn chosen_option(select: ElementRef<'_>) -> String {
     chosen.map(value).unwrap_or_default()
 }
 
-fn button(control: ElementRef<'_>) -> Option<Button> {
+fn button(page: &Url, control: ElementRef<'_>) -> Option<Button> {
     if control.value().name() == "button" && matches!(control.attr("type"), Some("button" | "reset")) {
         return None;
     }
     let value = control.attr("value").unwrap_or_default().to_owned();
     let text = if control.value().name() == "input" { value.clone() } else { text_of(control) };
-    Some(Button { text, name: control.attr("name").map(str::to_owned), value })
+    let action = control.attr("formaction").and_then(|action| page.join(action).ok());
+    Some(Button { text, name: control.attr("name").map(str::to_owned), value, action })
 }
 
 fn text_of(element: ElementRef<'_>) -> String {

@@ -72,7 +72,7 @@ impl AuthnRequest {
 }
 
 /// SAML Bindings 2.0 §3.4.4.1: what is signed is all that stands before the signature.
-fn is_query_signed(query: &str, key: &SigningKey) -> bool {
+pub(super) fn is_query_signed(query: &str, key: &SigningKey) -> bool {
     let Some((signed, signature)) = query.split_once("&Signature=") else { return false };
     let signature: String = form_urlencoded::parse(signature.as_bytes()).map(|(value, _)| value).collect();
     STANDARD.decode(signature).is_ok_and(|signature| key.verifies(signed.as_bytes(), &signature))
@@ -93,7 +93,7 @@ fn expected(xml: &str) -> Option<Element> {
     Some(request.child(Element::new(Namespace { prefix: "saml", uri: SAML }, "Issuer").text(issuer)))
 }
 
-fn inflate(bytes: &[u8]) -> Result<String, String> {
+pub(super) fn inflate(bytes: &[u8]) -> Result<String, String> {
     let mut xml = String::new();
     let mut inflated = flate2::read::DeflateDecoder::new(bytes).take(MAX_INFLATED + 1);
     inflated.read_to_string(&mut xml).map_err(|error| format!("SAMLRequest cannot be inflated: {error}"))?;

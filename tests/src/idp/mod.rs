@@ -9,6 +9,7 @@ mod pages;
 mod respond;
 mod server;
 mod settings;
+mod single_logout;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -19,9 +20,11 @@ use tokio::task::JoinHandle;
 
 pub use authn_request::{AuthnRequest, Binding};
 pub use server::Publication;
-pub use settings::{IdpSettings, Misbehaviour, Unbound, User};
+pub use settings::{IdpSettings, LogoutAnswer, Misbehaviour, SingleLogout, Unbound, User};
+pub use single_logout::LogoutMessage;
 
 use crate::browser::{Page, Tab};
+use crate::issuer::logout::LogoutSpec;
 use crate::issuer::{ResponseSpec, SigningKey, test_keys};
 use server::Shared;
 
@@ -130,6 +133,36 @@ impl Idp {
     /// Every AuthnRequest so far.
     pub fn requests(&self) -> Vec<AuthnRequest> {
         lock(&self.shared.requests).clone()
+    }
+
+    pub fn slo_url(&self) -> String {
+        self.shared.slo_url()
+    }
+
+    /// Sends the browser that visits it to the service provider with a LogoutRequest for who is signed in.
+    pub fn begin_logout_url(&self) -> String {
+        format!("{}/begin", self.slo_url())
+    }
+
+    /// Every logout message so far.
+    pub fn logout_messages(&self) -> Vec<LogoutMessage> {
+        lock(&self.shared.logout_messages).clone()
+    }
+
+    /// Of every response for that user so far.
+    pub fn session_indexes(&self, username: &str) -> Vec<String> {
+        let all = lock(&self.shared.session_indexes);
+        all.iter().filter(|(user, _)| user == username).map(|(_, index)| index.clone()).collect()
+    }
+
+    /// Whether any browser is signed in there as that user.
+    pub fn has_session(&self, username: &str) -> bool {
+        lock(&self.shared.sessions).values().any(|user| user == username)
+    }
+
+    /// A LogoutRequest for that user, to be changed and sent by a test.
+    pub fn logout_request(&self, username: &str) -> LogoutSpec {
+        single_logout::request_for(&self.settings(), &self.user(username), OffsetDateTime::now_utc())
     }
 
     pub fn user(&self, username: &str) -> User {

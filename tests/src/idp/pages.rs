@@ -31,14 +31,20 @@ pub(super) fn not_authorized(email: &str, application: &str) -> Response {
 
 #[derive(Template)]
 #[template(path = "idp/post.html")]
-struct PostResponse<'a> {
-    acs_url: &'a str,
-    saml_response: &'a str,
+struct PostMessage<'a> {
+    action: &'a str,
+    field: &'a str,
+    message: &'a str,
     relay_state: Option<&'a str>,
 }
 
-pub(super) fn post_response(acs_url: &str, saml_response: &str, relay_state: Option<&str>) -> Response {
-    html(&PostResponse { acs_url, saml_response, relay_state }).into_response()
+/// `field` is `SAMLRequest` or `SAMLResponse`.
+pub(super) fn post_message(action: &str, field: &str, message: &str, relay_state: Option<&str>) -> Response {
+    html(&PostMessage { action, field, message, relay_state }).into_response()
+}
+
+pub(super) fn signed_out() -> Response {
+    Html("<!doctype html><title>Signed out</title><h1>You are signed out</h1>").into_response()
 }
 
 #[derive(Template)]

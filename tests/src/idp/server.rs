@@ -13,6 +13,7 @@ use time::OffsetDateTime;
 
 use super::authn_request::{AuthnRequest, Binding};
 use super::settings::{IdpSettings, Misbehaviour, Unbound, User};
+use super::single_logout::{self, LogoutMessage};
 use super::{IdpOptions, lock, metadata, pages, respond};
 use crate::issuer::{SigningKey, random_hex, test_keys};
 
@@ -30,7 +31,10 @@ pub(super) struct Shared {
     application: String,
     users: Vec<User>,
     /// Session cookie to user name.
-    sessions: Mutex<HashMap<String, String>>,
+    pub(super) sessions: Mutex<HashMap<String, String>>,
+    /// User name and SessionIndex of each response.
+    pub(super) session_indexes: Mutex<Vec<(String, String)>>,
+    pub(super) logout_messages: Mutex<Vec<LogoutMessage>>,
     /// What the login form in some browser is for, by the form's handle.
     waiting: Mutex<HashMap<String, Waiting>>,
 }
@@ -54,8 +58,8 @@ enum Waiting {
     Request(AuthnRequest),
 }
 
-type Idp = State<Arc<Shared>>;
-type Form = Vec<(String, String)>;
+pub(super) type Idp = State<Arc<Shared>>;
+pub(super) type Form = Vec<(String, String)>;
 
 pub(super) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
@@ -63,6 +67,8 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .route("/saml2/{application}", get(sso_by_redirect).post(sso_by_post))
         .route("/login", post(login))
         .route("/logout", post(logout))
+        .route("/slo", get(single_logout::by_redirect).post(single_logout::by_post))
+        .route("/slo/begin", get(single_logout::begin))
         .route("/metadata.xml", get(serve_metadata))
         .route("/moved.xml", get(serve_moved_metadata))
         .route("/certificate.pem", get(serve_certificate))
@@ -84,6 +90,8 @@ impl Shared {
             application: options.application,
             users: options.users,
             sessions: Mutex::default(),
+            session_indexes: Mutex::default(),
+            logout_messages: Mutex::default(),
             waiting: Mutex::default(),
         }
     }
@@ -96,13 +104,19 @@ impl Shared {
         format!("{}/saml2/{}", self.origin, self.application)
     }
 
+    pub(super) fn slo_url(&self) -> String {
+        format!("{}/slo", self.origin)
+    }
+
     pub(super) fn metadata(&self) -> String {
         self.metadata_with(std::slice::from_ref(&self.key))
     }
 
     pub(super) fn metadata_with(&self, keys: &[Arc<SigningKey>]) -> String {
         let settings = self.settings();
-        metadata::metadata(&settings.idp_entity_id, &self.sso_url(), keys, settings.declare_redirect_endpoint)
+        let slo_url = settings.single_logout.declared.then(|| self.slo_url());
+        let redirect = settings.declare_redirect_endpoint;
+        metadata::metadata(&settings.idp_entity_id, &self.sso_url(), keys, redirect, slo_url.as_deref())
     }
 
     fn publish(&self, headers: &HeaderMap) -> Response {
@@ -128,7 +142,7 @@ impl Shared {
         self.users.iter().find(|user| user.username == name || user.email == name)
     }
 
-    fn signed_in(&self, headers: &HeaderMap) -> Option<&User> {
+    pub(super) fn signed_in(&self, headers: &HeaderMap) -> Option<&User> {
         let sessions = lock(&self.sessions);
         self.user_named(sessions.get(&session_cookie(headers)?)?)
     }
@@ -159,6 +173,8 @@ impl Shared {
             (false, Unbound::DeniedResponse) => respond::denial_for(&settings, user, request_id, now),
             (false, Unbound::Page) => return pages::not_authorized(&user.email, &self.application),
         };
+        let index = spec.session_index.iter().map(|index| (user.username.clone(), index.clone()));
+        lock(&self.session_indexes).extend(index);
         let issued = match settings.misbehaves(Misbehaviour::SignByStranger) {
             true => spec.issue(test_keys::stranger()),
             false => spec.issue(&lock(&self.signs_with)),
@@ -167,7 +183,7 @@ impl Shared {
             Some(request) => request.relay_state.clone(),
             None => settings.default_relay_state.clone(),
         };
-        pages::post_response(&settings.acs_url, &issued.base64(), relay_state.as_deref())
+        pages::post_message(&settings.acs_url, "SAMLResponse", &issued.base64(), relay_state.as_deref())
     }
 }
 
@@ -300,16 +316,16 @@ async fn patch_settings(
     }
 }
 
-fn session_cookie(headers: &HeaderMap) -> Option<String> {
+pub(super) fn session_cookie(headers: &HeaderMap) -> Option<String> {
     let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
     let mut cookies = lines.flat_map(cookie::Cookie::split_parse).flatten();
     cookies.find(|cookie| cookie.name() == SESSION).map(|cookie| cookie.value().to_owned())
 }
 
-fn form(body: &[u8]) -> Form {
+pub(super) fn form(body: &[u8]) -> Form {
     form_urlencoded::parse(body).into_owned().collect()
 }
 
-fn value<'a>(form: &'a Form, name: &str) -> Option<&'a str> {
+pub(super) fn value<'a>(form: &'a Form, name: &str) -> Option<&'a str> {
     form.iter().find(|(each, _)| each == name).map(|(_, value)| value.as_str())
 }

@@ -90,6 +90,34 @@ pub struct IdpSettings {
     pub dropped_attributes: BTreeSet<String>,
     pub emptied_attributes: BTreeSet<String>,
     pub misbehaviours: BTreeSet<Misbehaviour>,
+    /// JumpCloud has no single logout; this is for IdPs that have.
+    pub single_logout: SingleLogout,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SingleLogout {
+    /// Whether the metadata says so.
+    pub declared: bool,
+    /// Where the service provider takes logout messages.
+    pub sp_slo_url: String,
+    /// How the IdP's own messages travel.
+    pub by_post: bool,
+    pub answer: LogoutAnswer,
+}
+
+/// What the IdP says to a LogoutRequest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogoutAnswer {
+    Success,
+    Partial,
+    Denied,
+    /// Nothing: a page of its own.
+    Silence,
+    Unsigned,
+    SignedByStranger,
+    ToAnotherRequest,
 }
 
 impl IdpSettings {
@@ -120,6 +148,12 @@ impl IdpSettings {
             dropped_attributes: BTreeSet::new(),
             emptied_attributes: BTreeSet::new(),
             misbehaviours: BTreeSet::new(),
+            single_logout: SingleLogout {
+                declared: false,
+                sp_slo_url: acs_url.replace("/acs", "/slo"),
+                by_post: false,
+                answer: LogoutAnswer::Success,
+            },
         }
     }
 

@@ -18,5 +18,6 @@ mod refusals;
 mod several_idps;
 mod signed_requests;
 mod signing_in;
+mod single_logout;
 mod support;
 mod websockets;
