@@ -2,7 +2,7 @@
 
 use harness::issuer::test_keys;
 
-use crate::support::samlgate;
+use crate::support::{key_file, samlgate};
 
 struct Output {
     code: Option<i32>,
@@ -135,4 +135,38 @@ fn help_and_version_answer() {
         assert!(!output.text.is_empty());
     }
     assert_ne!(run(folder.path(), &["explane"]).code, Some(0));
+}
+
+#[test]
+fn single_logout_needs_a_key_and_check_says_what_to_enter() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    std::fs::write(path("certificate.pem"), test_keys::rsa_2048().certificate_pem()).unwrap();
+    let settings = "\
+public_url: https://app.example.com
+keys_dir: keys
+identity_providers:
+  - id: okta
+    entity_id: https://idp.example
+    sso_url: https://idp.example/sso
+    certificate_file: certificate.pem
+    single_logout: { url: https://idp.example/slo }
+upstreams:
+  app: { servers: ['127.0.0.1:3000'] }
+routes:
+  - { path_prefix: /, access: signed_in, upstream: app }
+";
+    std::fs::write(path("samlgate.yaml"), settings).unwrap();
+    std::fs::create_dir(path("keys")).unwrap();
+    let output = run(folder.path(), &["check"]);
+    assert_eq!(output.code, Some(1), "{}", output.text);
+    assert!(output.text.contains("single_logout") && output.text.contains("samlgate keys generate"), "{}", output.text);
+    std::fs::write(path("keys/sp-signing.current"), key_file(test_keys::p256())).unwrap();
+    let owner_alone = std::fs::Permissions::from_mode(0o600);
+    std::fs::set_permissions(path("keys/sp-signing.current"), owner_alone).unwrap();
+    let output = run(folder.path(), &["check"]);
+    assert_eq!(output.code, Some(0), "{}", output.text);
+    assert!(output.text.contains("SLO URL        https://app.example.com/saml/slo"), "{}", output.text);
 }
