@@ -71,7 +71,7 @@ fn with_assertion_changed(key: &SigningKey, accepted: &Issued) -> String {
     let changed = accepted.xml.replacen(ASSERTION_END, " </saml:AttributeStatement></saml:Assertion>", 1);
     let digested = digest(&SHA256, changed.replacen(signature, "", 1).as_bytes());
     let resigned = signature.replacen(text_of(signature, "DigestValue"), &base64(digested.as_ref()), 1);
-    let value = base64(&key.sign(signed_info(&resigned).as_bytes()));
+    let value = base64(key.sign(signed_info(&resigned).as_bytes()));
     let resigned = resigned.replacen(text_of(&resigned, "SignatureValue"), &value, 1);
     changed.replacen(signature, &resigned, 1)
 }
@@ -200,8 +200,8 @@ fn forms(key: &SigningKey, accepted: &Issued) -> Vec<Hostile> {
         let issued = issued(key, size);
         issued.xml.replacen(ASSERTION_END, " </saml:AttributeStatement></saml:Assertion>", 1)
     };
-    let small = base64(&refused(length * 3 / 4 / 3));
-    let half = base64(&refused(length * 3 / 4 / 2));
+    let small = base64(refused(length * 3 / 4 / 3));
+    let half = base64(refused(length * 3 / 4 / 2));
     let each = |encoded: &str, write: &dyn Fn(char) -> String| encoded.chars().map(write).collect::<String>();
     vec![
         Hostile {

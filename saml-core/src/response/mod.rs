@@ -16,7 +16,7 @@ mod unverified;
 mod verified;
 
 pub use accepted::{AcceptedLogin, ReplayKey};
-pub use unverified::{InResponseTo, UnverifiedResponse};
-pub use verified::Verified;
 #[cfg(feature = "test-support")]
 pub use resign::resigned;
+pub use unverified::{InResponseTo, UnverifiedResponse};
+pub use verified::Verified;
