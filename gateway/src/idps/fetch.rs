@@ -47,6 +47,13 @@ pub(super) struct Validators {
     last_modified: Option<HeaderValue>,
 }
 
+impl Validators {
+    /// Whether a request with them has a condition.
+    fn ask(&self) -> bool {
+        self.etag.is_some() || self.last_modified.is_some()
+    }
+}
+
 pub(super) struct Fetcher {
     client: Client,
     source: MetadataSource,
@@ -88,7 +95,8 @@ impl Fetcher {
                 let validators = Validators { etag: header(ETAG), last_modified: header(LAST_MODIFIED) };
                 Ok(Fetched::Document { bytes: self.body(response).await?, validators })
             }
-            StatusCode::NOT_MODIFIED => Ok(Fetched::Unchanged),
+            // To a request without a condition it says nothing (RFC 9110 §15.4.5), and nothing may be there yet.
+            StatusCode::NOT_MODIFIED if known.ask() => Ok(Fetched::Unchanged),
             status => Err(FetchError::Status { place: self.place(), status }),
         }
     }
@@ -146,4 +154,36 @@ fn reasons(error: &reqwest::Error) -> String {
         next = source.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use config::MetadataSource;
+    use saml_core::NewKeys;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// What a server that answers 304 to everything makes of a request with `known`.
+    async fn not_modified(known: &Validators) -> Result<Fetched, FetchError> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = url::Url::parse(&format!("http://{}/metadata", listener.local_addr().unwrap())).unwrap();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = stream.read(&mut [0; 4096]).await.unwrap();
+            stream.write_all(b"HTTP/1.1 304 Not Modified\r\nConnection: close\r\n\r\n").await.unwrap();
+        });
+        let refresh = Duration::from_secs(3600);
+        let source = MetadataSource { url, new_keys: NewKeys::Accept, refresh, ca_file: None, sso_url: None };
+        Fetcher::new(&source).unwrap().fetch(known).await
+    }
+
+    #[tokio::test]
+    async fn not_modified_is_an_answer_only_to_a_question() {
+        let known = Validators { etag: Some(HeaderValue::from_static("\"1\"")), last_modified: None };
+        assert!(matches!(not_modified(&known).await, Ok(Fetched::Unchanged)));
+        let unasked = not_modified(&Validators::default()).await;
+        assert!(matches!(unasked, Err(FetchError::Status { status: StatusCode::NOT_MODIFIED, .. })));
+    }
 }
