@@ -302,20 +302,34 @@ fn attribute(document: &Document, node: NodeId) -> Result<AttributeShape, Reject
     let allowed = AttrSet::EMPTY.with(Attr::Name).with(Attr::NameFormat).with(Attr::FriendlyName).with(Attr::Foreign);
     attributes(document, node, allowed)?;
     required_attribute(document, node, Attr::Name, "Name")?;
-    let foreign: Vec<&str> =
-        document.attributes(node).filter(|(attr, ..)| *attr == Attr::Foreign).map(|(_, name, _)| name).collect();
-    let named_id = |name: &&str| name.rsplit(':').next().is_some_and(|local| local.eq_ignore_ascii_case("id"));
-    if foreign.len() > 2 || foreign.iter().any(named_id) {
-        return Err(Rejection::XmlAttributeForbidden {
-            element: document.written_name(node).to_owned(),
-            attribute: foreign.last().copied().unwrap_or_default().to_owned(),
-        });
-    }
+    foreign_attributes(document, node)?;
     let mut content = Content::of(document, node)?;
     let values = content.repeated(Tag::AttributeValue);
     content.end()?;
     let values = values.into_iter().map(|value| attribute_value(document, value)).collect::<Result<_, _>>()?;
     Ok(AttributeShape { node, values })
+}
+
+/// Exclusive canonicalization writes the namespace of such an attribute again on each sibling, so the length of its
+/// name is what bounds by how much a canonical form is longer than its source.
+const MAX_FOREIGN_NAMESPACE: usize = 96;
+
+fn foreign_attributes(document: &Document, node: NodeId) -> Result<(), Rejection> {
+    let mut found = 0;
+    for (name, namespace) in document.foreign_attributes(node) {
+        found += 1;
+        if found > 2 || name.rsplit(':').next().is_some_and(|local| local.eq_ignore_ascii_case("id")) {
+            return Err(Rejection::XmlAttributeForbidden {
+                element: document.written_name(node).to_owned(),
+                attribute: name.to_owned(),
+            });
+        }
+        if namespace.len() > MAX_FOREIGN_NAMESPACE {
+            let what = "bytes in the namespace name of an attribute that is not SAML's";
+            return Err(Rejection::XmlLimitExceeded { what, limit: MAX_FOREIGN_NAMESPACE });
+        }
+    }
+    Ok(())
 }
 
 /// Text, nothing, `xsi:nil`, or one NameID whose text is the value (eduPersonTargetedID is sent so).

@@ -186,6 +186,14 @@ impl Document {
         })
     }
 
+    /// The written names of attributes of a namespace that has no place of its own, with the namespaces' names.
+    pub(crate) fn foreign_attributes(&self, id: NodeId) -> impl Iterator<Item = (&str, &str)> {
+        self.attributes_of(self.element(id))
+            .iter()
+            .filter(|attribute| attribute.attr == Attr::Foreign)
+            .map(|attribute| (self.str(attribute.name.span), self.str(attribute.namespace)))
+    }
+
     pub(crate) fn attribute(&self, id: NodeId, wanted: Attr) -> Option<&str> {
         let found = self.attributes_of(self.element(id)).iter().find(|attribute| attribute.attr == wanted)?;
         Some(self.str(found.value))

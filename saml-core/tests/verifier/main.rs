@@ -6,6 +6,7 @@ mod bits;
 mod encryption;
 mod encryption_wrapping;
 mod explains;
+mod growth;
 mod logout;
 mod metadata;
 mod name_id;
