@@ -155,5 +155,5 @@ fn refuses_a_second_opinion_beside_a_decryption_key() {
     assert!(load(&folder).unwrap().settings.second_opinion);
     folder.write("sp-decryption.next", "a key", 0o600);
     let text = load(&folder).unwrap_err().to_string();
-    assert!(text.contains("second_opinion (line 11): stands beside a decryption key"), "{text}");
+    assert!(text.contains("second_opinion (line 11) is \"true\": stands beside a decryption key"), "{text}");
 }
