@@ -116,7 +116,8 @@ rejections! {
         "send fewer or shorter attributes";
     XmlNamespaceForbidden { problem: &'static str } = "xml_namespace_forbidden",
         "the response declares or uses a namespace in a forbidden way: {problem}",
-        "no IdP needs it: treat it as an attack";
+        "the IdP must declare each prefix and give it one meaning throughout; one that does not inside what it encrypts, \
+         as pysaml2, must send assertions unencrypted; from anybody else it is an attack";
     XmlAttributeForbidden { element: String, attribute: String } = "xml_attribute_forbidden",
         "the element {element} holds the attribute {attribute}, which has no place there",
         "remove what the IdP adds there; if it is from nobody you know, treat it as an attack";
