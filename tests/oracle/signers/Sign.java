@@ -27,7 +27,10 @@ import javax.xml.transform.stream.StreamResult;
 import org.w3c.dom.Document;
 import org.w3c.dom.Element;
 
-/** Signs documents with the JDK's javax.xml.crypto: `Sign UNSIGNED_FOLDER OUTPUT_FOLDER KEYS_FOLDER FIRST COUNT`. */
+/**
+ * Signs documents with the JDK's javax.xml.crypto: `Sign UNSIGNED_FOLDER OUTPUT_FOLDER KEYS_FOLDER FIRST COUNT`, then
+ * as many more as a sixth argument says, each with an ECKeyValue.
+ */
 public final class Sign {
     private static final String SAMLP = "urn:oasis:names:tc:SAML:2.0:protocol";
     private static final String SAML = "urn:oasis:names:tc:SAML:2.0:assertion";
@@ -37,25 +40,29 @@ public final class Sign {
     public static void main(String[] arguments) throws Exception {
         Path keys = Path.of(arguments[2]);
         int first = Integer.parseInt(arguments[3]);
-        for (int seed = first; seed < first + Integer.parseInt(arguments[4]); seed++) {
+        int count = Integer.parseInt(arguments[4]);
+        for (int seed = first; seed < first + count + Integer.parseInt(arguments[5]); seed++) {
             String name = String.format("%04d.xml", seed);
-            byte[] signed = sign(Files.readAllBytes(Path.of(arguments[0], name)), new Random(seed), keys);
-            Files.write(Path.of(arguments[1], "java-" + name), signed);
+            boolean keyValue = seed >= first + count;
+            byte[] signed = sign(Files.readAllBytes(Path.of(arguments[0], name)), new Random(seed), keys, keyValue);
+            Files.write(Path.of(arguments[1], (keyValue ? "java ECKeyValue-" : "java-") + name), signed);
         }
     }
 
-    private static byte[] sign(byte[] xml, Random random, Path keys) throws Exception {
+    private static byte[] sign(byte[] xml, Random random, Path keys, boolean keyValue) throws Exception {
         DocumentBuilderFactory builders = DocumentBuilderFactory.newInstance();
         builders.setNamespaceAware(true);
         builders.setFeature(XMLConstants.FEATURE_SECURE_PROCESSING, true);
         Document document = builders.newDocumentBuilder().parse(new ByteArrayInputStream(xml));
-        String key = List.of("rsa-2048", "rsa-2048", "rsa-4096", "p256").get(random.nextInt(4));
-        int signed = random.nextInt(3);
+        String drawn = List.of("rsa-2048", "rsa-2048", "rsa-4096", "p256").get(random.nextInt(4));
+        String key = keyValue ? "p256" : drawn;
+        // One signature: over the ECKeyValue of another, what the JDK digests and what it writes may differ.
+        int signed = keyValue ? 0 : random.nextInt(3);
         if (signed != 1) {
-            sign((Element) document.getElementsByTagNameNS(SAML, "Assertion").item(0), key, random, keys);
+            sign((Element) document.getElementsByTagNameNS(SAML, "Assertion").item(0), key, random, keys, keyValue);
         }
         if (signed != 0) {
-            sign((Element) document.getElementsByTagNameNS(SAMLP, "Response").item(0), key, random, keys);
+            sign((Element) document.getElementsByTagNameNS(SAMLP, "Response").item(0), key, random, keys, keyValue);
         }
         StringWriter written = new StringWriter();
         var transformer = TransformerFactory.newInstance().newTransformer();
@@ -64,7 +71,7 @@ public final class Sign {
         return written.toString().getBytes("UTF-8");
     }
 
-    private static void sign(Element element, String key, Random random, Path keys) throws Exception {
+    private static void sign(Element element, String key, Random random, Path keys, boolean keyValue) throws Exception {
         element.setIdAttribute("ID", true);
         String bits = List.of("256", "384", "512").get(random.nextInt(3));
         String family = key.equals("p256") ? "ecdsa" : "rsa";
@@ -78,7 +85,7 @@ public final class Sign {
         var infos = FACTORY.getKeyInfoFactory();
         var certificate = certificate(keys.resolve("test-" + key + ".crt"));
         // An ECKeyValue of the JDK binds the prefix of the Signature to a second namespace, which we refuse.
-        var keyInfo = switch (random.nextInt(family.equals("rsa") ? 3 : 2) + (family.equals("rsa") ? 0 : 1)) {
+        var keyInfo = switch (keyValue ? 0 : random.nextInt(family.equals("rsa") ? 3 : 2) + (family.equals("rsa") ? 0 : 1)) {
             case 0 -> infos.newKeyInfo(List.of(infos.newKeyValue(certificate.getPublicKey())));
             case 1 -> null;
             default -> infos.newKeyInfo(List.of(infos.newX509Data(List.of(certificate))));
@@ -86,7 +93,7 @@ public final class Sign {
         // Behind the Issuer, the first element.
         var next = element.getElementsByTagNameNS(SAML, "Issuer").item(0).getNextSibling();
         var context = new DOMSignContext(privateKey(keys.resolve("test-" + key + ".pem"), family.equals("rsa") ? "RSA" : "EC"), element, next);
-        context.setDefaultNamespacePrefix(List.of("ds", "", "dsig").get(random.nextInt(3)));
+        context.setDefaultNamespacePrefix((keyValue ? List.of("ds", "dsig") : List.of("ds", "", "dsig")).get(random.nextInt(keyValue ? 2 : 3)));
         context.putNamespacePrefix(CanonicalizationMethod.EXCLUSIVE, "ec");
         FACTORY.newXMLSignature(info, keyInfo).sign(context);
     }

@@ -1,6 +1,7 @@
 // Signs documents with npm's xml-crypto, and has npm's samlp issue responses of its own.
 //
 //   node sign.mjs xml-crypto UNSIGNED_FOLDER OUTPUT_FOLDER KEYS_FOLDER FIRST COUNT
+//   node sign.mjs "xml-crypto PrefixList" UNSIGNED_FOLDER OUTPUT_FOLDER KEYS_FOLDER FIRST COUNT
 //   node sign.mjs samlp - OUTPUT_FOLDER KEYS_FOLDER FIRST COUNT
 
 import { readFileSync, writeFileSync } from "node:fs";
@@ -32,7 +33,7 @@ function drawing(seed) {
 
 const key = (name) => ({ privateKey: readFileSync(`${keys}/test-${name}.pem`, "utf8"), certificate: readFileSync(`${keys}/test-${name}.crt`, "utf8") });
 
-function xmlCrypto(xml, draw) {
+function xmlCrypto(xml, draw, prefixes) {
   const { privateKey, certificate } = key(draw(["rsa-2048", "rsa-2048", "rsa-4096"]));
   const signed = draw(["assertion", "response", "both"]);
   for (const [element, path] of [["assertion", "/*/*[local-name(.)='Assertion']"], ["response", "/*"]]) {
@@ -45,8 +46,9 @@ function xmlCrypto(xml, draw) {
       signatureAlgorithm: `http://www.w3.org/2001/04/xmldsig-more#rsa-sha${draw(["256", "512"])}`,
       canonicalizationAlgorithm: canonicalization,
     });
-    // No PrefixList: this signer would put one into the enveloped transform too, under a namespace of its invention.
     signature.addReference({
+      // It writes a PrefixList into the enveloped transform too, under a namespace of its invention.
+      inclusiveNamespacesPrefixList: prefixes,
       xpath: path,
       transforms: [ENVELOPED, draw([EXCLUSIVE, EXCLUSIVE, INCLUSIVE])],
       digestAlgorithm: `http://www.w3.org/2001/04/xmlenc#sha${draw(["256", "512"])}`,
@@ -96,6 +98,6 @@ function samlpResponse(draw) {
 for (let seed = Number(first); seed < Number(first) + Number(count); seed++) {
   const name = `${String(seed).padStart(4, "0")}.xml`;
   const draw = drawing(seed);
-  const xml = signer === "samlp" ? await samlpResponse(draw) : xmlCrypto(readFileSync(`${unsigned}/${name}`, "utf8"), draw);
+  const xml = signer === "samlp" ? await samlpResponse(draw) : xmlCrypto(readFileSync(`${unsigned}/${name}`, "utf8"), draw, signer === "xml-crypto" ? [] : ["xs", "xsi"]);
   writeFileSync(`${output}/${signer}-${name}`, xml);
 }

@@ -1,10 +1,10 @@
 //! The judges of `tests/oracle/run`: `oracle issue`, `oracle judge` and `oracle canonicalization`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use harness::oracle::{self, Case, Report, canonicalization};
+use harness::oracle::{self, Report, canonicalization};
 
 /// The bars of the suite: documents that all judges accepted, and how many of them are not of our own issuer.
 const DOCUMENTS: usize = 500;
@@ -20,14 +20,21 @@ struct Arguments {
 enum Command {
     /// Writes documents of our own issuer.
     Issue { folder: PathBuf, count: u64 },
-    /// Judges every `ORIGIN-NUMBER.xml` of the folder, and every response of the public corpus.
+    /// Judges every `ORIGIN-NUMBER.xml` of the folders, and what is named beside them.
     Judge {
-        folder: PathBuf,
+        folders: Vec<PathBuf>,
+        /// The public corpus.
         #[arg(long)]
         corpus: Option<PathBuf>,
+        /// Folders of responses and their facts, as `tests/issuers/run` writes them.
+        #[arg(long)]
+        documents: Vec<PathBuf>,
         /// Without the bars of the number of documents.
         #[arg(long)]
-        quick: bool,
+        short: bool,
+        /// Where the table for `docs/proof/oracle.md` goes.
+        #[arg(long)]
+        page: Option<PathBuf>,
     },
     /// Compares canonicalization with xmllint (whole documents) and xmlsec1 (elements inside).
     Canonicalization { documents: u64, signed: u64 },
@@ -40,12 +47,16 @@ fn main() -> ExitCode {
             oracle::issue(&folder, count).expect("the folder can be written");
             return ExitCode::SUCCESS;
         }
-        Command::Judge { folder, corpus, quick } => {
-            let mut cases = generated(&folder);
+        Command::Judge { folders, corpus, documents, short, page } => {
+            let mut cases: Vec<_> = folders.iter().flat_map(|folder| oracle::generated(folder)).collect();
+            cases.extend(documents.iter().flat_map(|folder| oracle::stated(folder)));
             cases.extend(corpus.iter().flat_map(|corpus| oracle::corpus(corpus)));
             let report = oracle::judge(&cases, scratch.path());
             show(&report);
-            if quick { report.tally() } else { bars(&report) }
+            if let Some(page) = page {
+                std::fs::write(page, oracle::page(&report)).expect("the page can be written");
+            }
+            if short { report.tally() } else { bars(&report) }
         }
         Command::Canonicalization { documents, signed } => {
             let whole = canonicalization::whole_documents(documents, scratch.path());
@@ -59,24 +70,12 @@ fn main() -> ExitCode {
     if tally.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn generated(folder: &Path) -> Vec<Case> {
-    let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
-        .expect("the folder can be read")
-        .map(|entry| entry.expect("an entry").path())
-        .collect();
-    files.sort();
-    let case = |path: PathBuf| {
-        let name = path.file_stem()?.to_str()?.to_owned();
-        let (origin, _) = name.rsplit_once('-')?;
-        let xml = std::fs::read(&path).ok()?;
-        Some(Case { origin: origin.to_owned(), name, xml, own_certificates: false })
-    };
-    files.into_iter().filter_map(case).collect()
-}
-
 fn show(report: &Report) {
     for (name, origin) in &report.origins {
-        println!("{name}: {} accepted and agreed on, {} disagreements", origin.agreed, origin.disagreed.len());
+        println!("{name}: {} accepted and agreed on, {} disagreements", origin.agreed.len(), origin.disagreed.len());
+        for (code, count) in &origin.by_rule {
+            println!("  {count} refused by a rule of ours: {code} (every signature good for xmlsec1)");
+        }
         for (code, names) in &origin.refused {
             let shown = names.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
             println!(

@@ -5,7 +5,7 @@ use std::path::Path;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::judge::Case;
+use super::judge::{Case, Expected, Trust};
 
 /// Every file below `folder` that is a Response in one of those dresses.
 pub fn corpus(folder: &Path) -> Vec<Case> {
@@ -20,7 +20,8 @@ pub fn corpus(folder: &Path) -> Vec<Case> {
                 folders.push(path);
             } else if let Some(xml) = std::fs::read(&path).ok().and_then(|bytes| response(&bytes)) {
                 let name = path.strip_prefix(folder).unwrap_or(&path).display().to_string();
-                cases.push(Case { origin: "corpus".to_owned(), name, xml, own_certificates: true });
+                let (trust, expected) = (Trust::Carried, Expected::Anything);
+                cases.push(Case { origin: "corpus".to_owned(), name, xml, trust, expected });
             }
         }
     }

@@ -12,6 +12,7 @@ use saml_core::{
 };
 
 use super::Tally;
+use super::documents::Stated;
 use super::facts::{self, Facts};
 use super::xmlsec1::{self, Signed};
 use crate::issuer::test_keys;
@@ -25,14 +26,45 @@ pub struct Case {
     pub origin: String,
     pub name: String,
     pub xml: Vec<u8>,
-    /// Trust what the document carries, as for real responses whose IdP is not at hand.
-    pub own_certificates: bool,
+    pub trust: Trust,
+    pub expected: Expected,
+}
+
+/// Whose keys are pinned.
+#[derive(Debug, Clone)]
+pub enum Trust {
+    TestKeys,
+    /// What the document carries, as for real responses whose IdP is not at hand.
+    Carried,
+    /// What stands beside the document, with the other facts of its login.
+    Stated(Box<Stated>),
+}
+
+/// What saml-core shall say.
+#[derive(Debug, Clone, Copy)]
+pub enum Expected {
+    Accepted,
+    /// By this rule, though every signature is good: a rule that asks more than XML Signature does.
+    Refused(&'static str),
+    /// Listed elsewhere, or nobody knows.
+    Anything,
+}
+
+impl Case {
+    fn sign(&self) -> Sign {
+        match &self.trust {
+            Trust::Stated(stated) => stated.sign,
+            Trust::TestKeys | Trust::Carried => Sign::Any,
+        }
+    }
 }
 
 enum Verdict {
     Agreed,
     /// The code of our refusal: nothing for the others to say.
     Refused(&'static str),
+    /// As it should be; xmlsec1 verified every signature.
+    RefusedByRule(&'static str),
     /// Too little in it to be judged.
     Unreadable,
     Disagreed(Vec<String>),
@@ -46,19 +78,21 @@ pub struct Report {
 
 #[derive(Debug, Default)]
 pub struct Origin {
-    pub agreed: usize,
+    pub agreed: Vec<String>,
     pub refused: BTreeMap<String, Vec<String>>,
+    pub by_rule: BTreeMap<&'static str, usize>,
     pub disagreed: Vec<String>,
 }
 
 impl Report {
     pub fn agreed(&self, counts: impl Fn(&str) -> bool) -> usize {
-        self.origins.iter().filter(|(name, _)| counts(name)).map(|(_, origin)| origin.agreed).sum()
+        self.origins.iter().filter(|(name, _)| counts(name)).map(|(_, origin)| origin.agreed.len()).sum()
     }
 
     pub fn tally(&self) -> Tally {
+        let by_rule: usize = self.origins.values().flat_map(|origin| origin.by_rule.values()).sum();
         Tally {
-            passed: self.agreed(|_| true),
+            passed: self.agreed(|_| true) + by_rule,
             failed: self.origins.values().map(|origin| origin.disagreed.len()).sum(),
         }
     }
@@ -85,7 +119,8 @@ pub fn judge(cases: &[Case], scratch: &Path) -> Report {
     for (case, verdict) in seen {
         let origin = report.origins.entry(case.origin.clone()).or_default();
         match verdict {
-            Verdict::Agreed => origin.agreed += 1,
+            Verdict::Agreed => origin.agreed.push(case.name.clone()),
+            Verdict::RefusedByRule(code) => *origin.by_rule.entry(code).or_default() += 1,
             Verdict::Refused(code) => origin.refused.entry(code.to_owned()).or_default().push(case.name.clone()),
             Verdict::Unreadable => origin.refused.entry("unreadable".to_owned()).or_default().push(case.name.clone()),
             Verdict::Disagreed(reasons) => origin.disagreed.push(format!("{}: {}", case.name, reasons.join("; "))),
@@ -102,17 +137,26 @@ struct Bench<'a> {
 
 impl Bench<'_> {
     fn verdict(&self) -> Verdict {
-        let Some(facts) = std::str::from_utf8(&self.case.xml).ok().and_then(facts::read) else {
-            return Verdict::Unreadable;
-        };
-        let pem = match self.case.own_certificates {
-            true => facts.certificates.concat(),
-            false => [test_keys::rsa_2048(), test_keys::rsa_4096(), test_keys::p256()]
-                .map(|key| key.certificate_pem())
-                .concat(),
-        };
+        match (self.judged(), self.case.expected) {
+            (Verdict::Agreed, Expected::Refused(code)) => {
+                Verdict::Disagreed(vec![format!("accepted; the rule is {code}")])
+            }
+            (Verdict::Refused(code), Expected::Refused(wanted)) if code == wanted => self.good_but_refused(code),
+            (Verdict::Refused(code), Expected::Accepted | Expected::Refused(_)) => {
+                Verdict::Disagreed(vec![format!("{code} for us, and it ought to be otherwise")])
+            }
+            (Verdict::Unreadable, Expected::Accepted | Expected::Refused(_)) => {
+                Verdict::Disagreed(vec!["it lacks a fact".to_owned()])
+            }
+            (verdict, _) => verdict,
+        }
+    }
+
+    fn judged(&self) -> Verdict {
+        let Some(facts) = self.facts() else { return Verdict::Unreadable };
+        let pem = self.pinned(&facts);
         let Ok(pinned) = Certificate::parse_all(pem.as_bytes()) else { return Verdict::Unreadable };
-        let Some(idp) = trusted(&facts, pinned) else { return Verdict::Unreadable };
+        let Some(idp) = trusted(&facts, self.case.sign(), pinned) else { return Verdict::Unreadable };
         let login = match accept(&self.case.xml, &facts, &idp) {
             Ok(login) => login,
             Err(code @ ("signature_invalid" | "digest_mismatch")) => return self.refused(code, &facts, &pem),
@@ -121,20 +165,54 @@ impl Bench<'_> {
         let mut reasons: Vec<String> = self.samael(&login, &facts, &idp).into_iter().collect();
         reasons.extend(self.xmlsec1(&login, &facts, &pem));
         reasons.extend(self.controls(&facts, &idp, &pem));
+        if let Trust::Stated(stated) = &self.case.trust
+            && login.identity().email != stated.email
+        {
+            reasons.push("the e-mail is not that of the person who signed in".to_owned());
+        }
         if reasons.is_empty() { Verdict::Agreed } else { Verdict::Disagreed(reasons) }
+    }
+
+    fn facts(&self) -> Option<Facts> {
+        let facts = facts::read(std::str::from_utf8(&self.case.xml).ok()?);
+        match &self.case.trust {
+            Trust::Stated(stated) => facts.map(|facts| stated.instead_of(facts)),
+            Trust::TestKeys | Trust::Carried => facts,
+        }
+    }
+
+    fn pinned(&self, facts: &Facts) -> String {
+        let test_keys = [test_keys::rsa_2048(), test_keys::rsa_4096(), test_keys::p256()];
+        match &self.case.trust {
+            Trust::TestKeys => test_keys.map(|key| key.certificate_pem()).concat(),
+            Trust::Carried => facts.certificates.concat(),
+            Trust::Stated(stated) => stated.certificate.clone(),
+        }
+    }
+
+    fn good_but_refused(&self, code: &'static str) -> Verdict {
+        let good = self.facts().is_some_and(|facts| self.xmlsec1_verifies_all(&facts, &self.pinned(&facts)));
+        match good {
+            true => Verdict::RefusedByRule(code),
+            false => Verdict::Disagreed(vec![format!("{code}, and xmlsec1 does not verify it either")]),
+        }
     }
 
     /// What we call a broken signature, xmlsec1 must call one too.
     fn refused(&self, code: &'static str, facts: &Facts, pem: &str) -> Verdict {
+        match self.xmlsec1_verifies_all(facts, pem) {
+            true => Verdict::Disagreed(vec![format!("{code} for us, and xmlsec1 verifies every signature")]),
+            false => Verdict::Refused(code),
+        }
+    }
+
+    fn xmlsec1_verifies_all(&self, facts: &Facts, pem: &str) -> bool {
         let file = self.write("xml", &self.case.xml);
         let blocks = pem.split_inclusive("-----END CERTIFICATE-----\n").enumerate();
         let certificates: Vec<PathBuf> =
             blocks.map(|(number, block)| self.write(&format!("{number}.pem"), block.as_bytes())).collect();
         let verifies = |signed: &Signed| certificates.iter().any(|pem| xmlsec1::verifies(&file, *signed, pem));
-        match signatures(facts).iter().all(verifies) {
-            true => Verdict::Disagreed(vec![format!("{code} for us, and xmlsec1 verifies every signature")]),
-            false => Verdict::Refused(code),
-        }
+        signatures(facts).iter().all(verifies)
     }
 
     fn samael(&self, login: &AcceptedLogin, facts: &Facts, idp: &TrustedIdp) -> Option<String> {
@@ -208,11 +286,11 @@ fn terms(facts: &Facts) -> Terms<'_> {
     }
 }
 
-fn trusted(facts: &Facts, certificates: Vec<Certificate>) -> Option<TrustedIdp> {
+fn trusted(facts: &Facts, sign: Sign, certificates: Vec<Certificate>) -> Option<TrustedIdp> {
     let source = facts.email.as_deref().map_or(ClaimSource::NameId, ClaimSource::parse);
     let claims = ClaimNames { email: source.clone(), unique_id: source, ..ClaimNames::default() };
     let id = IdpId::parse("idp").expect("an id");
-    TrustedIdp::new(id, EntityId::parse(&facts.issuer).ok()?, certificates, Sign::Any, claims).ok()
+    TrustedIdp::new(id, EntityId::parse(&facts.issuer).ok()?, certificates, sign, claims).ok()
 }
 
 fn accept(xml: &[u8], facts: &Facts, idp: &TrustedIdp) -> Result<AcceptedLogin, &'static str> {

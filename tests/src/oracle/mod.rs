@@ -5,15 +5,19 @@
 
 pub mod canonicalization;
 mod corpus;
+mod documents;
 mod facts;
 mod judge;
 mod own;
+mod page;
 mod random;
 mod xmlsec1;
 
 pub use corpus::corpus;
-pub use judge::{Case, Report, judge};
+pub use documents::{generated, stated};
+pub use judge::{Report, judge};
 pub use own::issue;
+pub use page::page;
 
 /// What a run counted; the last line of `tests/oracle/run` is the sum of them.
 #[derive(Debug, Default, Clone, Copy)]
