@@ -15,6 +15,10 @@ use samael::crypto::ReduceMode;
 use samael::metadata::EntityDescriptor;
 use samael::service_provider::{ServiceProvider, ServiceProviderBuilder};
 
+/// The gateway's, for all that is Rust; the C libraries below samael keep their own.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const RESPONSE_BYTES: usize = 8 * 1024;
 
 /// How many times faster than samael we must be.
@@ -88,7 +92,5 @@ fn samael(certificate: &str) -> ServiceProvider {
 fn bergshamra(certificate: &str) -> DsigContext {
     let mut keys = KeysManager::new();
     keys.add_key(bergshamra::keys::loader::load_x509_cert_pem(certificate.as_bytes()).expect("a certificate"));
-    let mut context = DsigContext::new(keys).with_trusted_keys_only(true);
-    context.add_id_attr("ID");
-    context
+    DsigContext::new(keys).with_trusted_keys_only(true)
 }
