@@ -108,6 +108,7 @@ sub settings {
             samlSPMetaDataOptionsSignSLOMessage       => 1,
             samlSPMetaDataOptionsEncryptionMode       => $sp->{encryption} ? 'assertion' : 'none',
             samlSPMetaDataOptionsNameIDFormat         => 'persistent',
+            samlSPMetaDataOptionsNameIDSessionKey     => 'uid',
             samlSPMetaDataOptionsNotOnOrAfterTimeout  => 300,
             samlSPMetaDataOptionsForceUTF8            => 1,
         };

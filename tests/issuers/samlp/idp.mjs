@@ -39,7 +39,7 @@ app.post("/login", (request, response) => {
   const person = issuer.people.find((each) => each.username === username && password === username);
   if (!person) return response.status(401).send(loginPage(rest));
   const id = randomBytes(16).toString("hex");
-  sessions.set(id, { person, participants: new SessionParticipants([]) });
+  sessions.set(id, { person, participants: [] });
   response.cookie(COOKIE, id, { httpOnly: true, secure: true, sameSite: "none" });
   response.redirect(303, `/sso?${new URLSearchParams(rest)}`);
 });
@@ -56,7 +56,7 @@ app.all("/logout", (request, response, next) => {
     key,
     cert,
     deflate: true,
-    sessionParticipants: session.participants,
+    sessionParticipants: new SessionParticipants(session.participants),
     store: new LogoutStates(session),
     clearIdPSession(done) {
       sessions.delete(id);
@@ -76,7 +76,7 @@ app.listen(issuer.port, "127.0.0.1");
 function signIn({ person, participants }, sp) {
   const sessionIndex = randomBytes(8).toString("hex");
   if (sp.slo_url) {
-    participants.add({
+    participants.push({
       serviceProviderId: sp.entity_id,
       nameId: person.email,
       nameIdFormat: UNSPECIFIED,

@@ -71,6 +71,12 @@ impl Page {
         self.html().select(&selector("a[href]")).filter_map(link).collect()
     }
 
+    /// Where the elements that the CSS selector finds have their content from.
+    pub fn sources(&self, css: &str) -> Vec<Url> {
+        let source = |element: ElementRef<'_>| self.url.join(element.attr("src")?).ok();
+        self.html().select(&selector(css)).filter_map(source).collect()
+    }
+
     /// The link whose text contains `text`.
     pub fn link(&self, text: &str) -> Link {
         let found = self.links().into_iter().find(|link| link.text.contains(text));

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use super::modes::Encryption;
+use super::modes::{Binding, Encryption};
 use super::people::Person;
 use super::world::ServiceProvider;
 use crate::issuer::{Sign, SigningKey};
@@ -93,7 +93,7 @@ fn client(sp: &ServiceProvider) -> Value {
         "saml.signature.algorithm": "RSA_SHA256",
         "saml.client.signature": sp.signed_requests.to_string(),
         "saml.authnstatement": "true",
-        "saml.force.post.binding": "true",
+        "saml.force.post.binding": (sp.slo_binding != Some(Binding::Redirect)).to_string(),
         "saml_force_name_id_format": "true",
         "saml_name_id_format": "username",
         "saml_assertion_consumer_url_post": sp.acs_url,
@@ -112,9 +112,8 @@ fn client(sp: &ServiceProvider) -> Value {
         set("saml.encryption.keyAlgorithm", "http://www.w3.org/2001/04/xmlenc#rsa-oaep-mgf1p".to_owned());
         set("saml.encryption.digestMethod", "http://www.w3.org/2000/09/xmldsig#sha1".to_owned());
     }
-    if let Some(url) = &sp.slo_url {
-        let binding = format!("saml_single_logout_service_url_{}", sp.slo_binding);
-        set(&binding, url.clone());
+    if let (Some(url), Some(binding)) = (&sp.slo_url, sp.slo_binding) {
+        set(&format!("saml_single_logout_service_url_{}", binding.name()), url.clone());
     }
     json!({
         "clientId": sp.entity_id,

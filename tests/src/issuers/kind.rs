@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::process::Command;
 
-use super::modes::{Mode, Outcome, PLAIN, SEALED, SEALED_AS_SHIPPED, SIGNED_REQUESTS};
+use super::modes::{LOGOUT, Mode, Outcome, PLAIN, SEALED, SEALED_AS_SHIPPED, SIGNED_REQUESTS};
 use crate::issuer::Sign;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +58,31 @@ impl Kind {
         }
     }
 
+    /// Where it takes LogoutRequests, and where LogoutResponses.
+    pub(super) fn slo_urls(self, origin: &str) -> [String; 2] {
+        match self {
+            Self::Samlp | Self::Pysaml2 => [format!("{origin}/logout"), format!("{origin}/logout")],
+            Self::SimpleSamlPhp => {
+                let url = format!("{origin}/saml2/idp/SingleLogoutService.php");
+                [url.clone(), url]
+            }
+            Self::LemonLdap => [format!("{origin}/saml/singleLogout"), format!("{origin}/saml/singleLogoutReturn")],
+            Self::Keycloak => [self.sso_url(origin), self.sso_url(origin)],
+        }
+    }
+
+    /// Where people go to sign out at the issuer itself.
+    pub(super) fn logout_url(self, origin: &str) -> String {
+        match self {
+            Self::Samlp | Self::Pysaml2 => format!("{origin}/logout"),
+            Self::SimpleSamlPhp => format!("{origin}/saml2/idp/initSLO.php?RelayState={origin}{}", self.ready_path()),
+            Self::LemonLdap => format!("{origin}/?logout=1"),
+            Self::Keycloak => {
+                format!("{origin}/realms/{}/protocol/openid-connect/logout", super::keycloak::REALM)
+            }
+        }
+    }
+
     /// What answers once it runs.
     pub(super) fn ready_path(self) -> String {
         match self {
@@ -77,7 +102,9 @@ impl Kind {
         let mut modes = PLAIN.to_vec();
         // Lasso signs every assertion, whatever is asked of it.
         if self == Self::LemonLdap {
-            modes.iter_mut().filter(|mode| mode.signs == Sign::Response).for_each(|mode| mode.signs = Sign::Both);
+            for mode in modes.iter_mut().filter(|mode| mode.signs == Sign::Response) {
+                *mode = Mode { signs: Sign::Both, cannot: Some("sign the response alone"), ..*mode };
+            }
         }
         modes.push(SIGNED_REQUESTS);
         // The settings of SimpleSAMLphp 1.19 and of Lasso know no cipher but CBC.
@@ -85,7 +112,7 @@ impl Kind {
             modes.extend(SEALED);
         }
         if matches!(self, Self::SimpleSamlPhp | Self::LemonLdap) {
-            modes.push(SEALED_AS_SHIPPED);
+            modes.push(Mode { cannot: Some("encrypt by AES-GCM"), ..SEALED_AS_SHIPPED });
         }
         // It takes AES-256-GCM under rsa-oaep with SHA-256.
         if self == Self::Keycloak {
@@ -95,12 +122,21 @@ impl Kind {
         if self == Self::Pysaml2 {
             modes.push(Mode { outcome: Outcome::Refused("xml_namespace_forbidden"), ..SEALED_AS_SHIPPED });
         }
+        if self.has_single_logout() {
+            modes.extend(LOGOUT);
+        }
         modes
     }
 
     /// Pysaml2's is left out: what of it answers logouts would be ours.
     pub(super) fn has_single_logout(self) -> bool {
         self != Self::Pysaml2
+    }
+
+    /// Whether it has the other applications sign out in frames. The page by which ours answers HTTP-POST is not shown
+    /// in one: the session there has ended, and the issuer does not hear of it.
+    pub(super) fn signs_out_in_frames(self) -> bool {
+        self == Self::LemonLdap
     }
 
     /// The server's command; `folder` is where it may write, and holds `issuer.json`.

@@ -5,6 +5,7 @@ mod documents;
 mod keycloak;
 mod kind;
 mod login;
+mod logout;
 mod modes;
 mod people;
 mod process;
@@ -22,6 +23,7 @@ use crate::gateway::Program;
 use crate::issuer::Sign;
 use kind::{Kind, Places};
 use login::{Arrival, assert_admitted, assert_refused, sign_in, signed_parts};
+use logout::Begun;
 use modes::{Mode, Outcome};
 use people::people;
 use report::Report;
@@ -31,9 +33,9 @@ use world::World;
 #[derive(Parser)]
 #[command(name = "issuers")]
 struct Arguments {
-    /// Only this issuer
+    /// Only this issuer; may be given again
     #[arg(long, value_name = "NAME")]
-    only: Option<String>,
+    only: Vec<String>,
 
     /// Names every scenario and runs none
     #[arg(long)]
@@ -79,17 +81,15 @@ fn failed(reason: &str) -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<ExitCode, String> {
-    let kinds: Vec<_> =
-        Kind::ALL.into_iter().filter(|kind| arguments.only.as_ref().is_none_or(|only| only == kind.name())).collect();
+    let is_wanted = |kind: Kind| arguments.only.is_empty() || arguments.only.iter().any(|only| only == kind.name());
+    let kinds: Vec<_> = Kind::ALL.into_iter().filter(|kind| is_wanted(*kind)).collect();
     if kinds.is_empty() {
-        return Err(format!("no issuer {:?}", arguments.only.unwrap_or_default()));
+        return Err(format!("no issuer {:?}", arguments.only));
     }
     if arguments.list {
         for kind in kinds {
-            kind.modes().iter().for_each(|mode| println!("{}: {}", kind.name(), mode.claim()));
-            if kind.has_single_logout() {
-                println!("{}: single logout, begun here and begun there: not yet", kind.name());
-            }
+            let modes = kind.modes();
+            modes.iter().flat_map(|mode| claims(kind, mode)).for_each(|claim| println!("{}: {claim}", kind.name()));
         }
         return Ok(ExitCode::SUCCESS);
     }
@@ -160,15 +160,19 @@ impl Suite {
     /// Every row of the table; where people are admitted, each of the hard ones.
     async fn scenarios(&self, kind: Kind, report: &mut Report) {
         let Some(world) = self.start(kind, 5, report).await else { return };
-        for (mode, reason) in &world.missing {
-            report.skip(&mode.claim(), &format!("not in this samlgate: {reason}"));
+        for (mode, reason) in &world.broken {
+            claims(kind, mode).iter().for_each(|claim| report.fail(claim, reason));
         }
-        if kind.has_single_logout() {
-            report
-                .skip("single logout, begun here and begun there", "not in this samlgate: it answers at no /saml/slo");
-        }
-        for index in 0..world.protected.len() {
-            let claim = world.protected[index].mode.claim();
+        for (index, protected) in world.protected.iter().enumerate() {
+            if let Some(binding) = protected.mode.logout {
+                for begun in Begun::BOTH {
+                    let shared = world.clone();
+                    let done = tokio::spawn(async move { logout::scenario(&shared, index, begun).await });
+                    report.check(&begun.claim(kind, binding), done.await, || world.last_lines());
+                }
+                continue;
+            }
+            let claim = protected.mode.claim();
             let done = tokio::spawn(scenario(
                 world.clone(),
                 index,
@@ -191,8 +195,8 @@ impl Suite {
             for number in 0..count {
                 let protected = admitting[number % admitting.len()];
                 let person = &shared.people[number % shared.people.len()];
-                let arrival = sign_in(protected, person, "/collect").await;
-                assert_admitted(&shared, person, &arrival, "/collect");
+                let arrival = sign_in(&shared, protected, person, "/collect").await;
+                assert_admitted(&shared, person, arrival.tab.page(), "/collect");
                 let name = format!("{}-{number:03}-{}-{}", kind.name(), protected.mode.name, person.username);
                 write(&folder, &name, &shared, &version, protected, person, &arrival);
             }
@@ -202,18 +206,26 @@ impl Suite {
     }
 }
 
+/// What is shown with one gateway.
+fn claims(kind: Kind, mode: &Mode) -> Vec<String> {
+    match mode.logout {
+        Some(binding) => Begun::BOTH.map(|begun| begun.claim(kind, binding)).to_vec(),
+        None => vec![mode.claim()],
+    }
+}
+
 async fn scenario(world: Arc<World>, index: usize, folder: PathBuf, version: String) {
     let protected = &world.protected[index];
     let mode = protected.mode;
     for person in &world.people {
-        let arrival = sign_in(protected, person, "/reports").await;
+        let arrival = sign_in(&world, protected, person, "/reports").await;
         let name = format!("{}-{}-{}", world.kind.name(), mode.name, person.username);
         write(&folder, &name, &world, &version, protected, person, &arrival);
         // Inside an encrypted assertion nobody sees a signature.
         let seen = if mode.encryption.is_some() { Sign::Response } else { mode.signs };
         assert_eq!(signed_parts(&arrival.posted.xml), seen, "the issuer signs what this row is about");
         match mode.outcome {
-            Outcome::Admitted => assert_admitted(&world, person, &arrival, "/reports"),
+            Outcome::Admitted => assert_admitted(&world, person, arrival.tab.page(), "/reports"),
             Outcome::Refused(code) => return assert_refused(&world, protected, &arrival, code).await,
         }
     }

@@ -21,6 +21,35 @@ pub(super) enum Outcome {
     Refused(&'static str),
 }
 
+/// How logout messages travel, ours and the issuer's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Binding {
+    Redirect,
+    Post,
+}
+
+impl Binding {
+    /// As the settings call it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Redirect => "redirect",
+            Self::Post => "post",
+        }
+    }
+
+    pub(super) fn title(self) -> &'static str {
+        match self {
+            Self::Redirect => "HTTP-Redirect",
+            Self::Post => "HTTP-POST",
+        }
+    }
+
+    pub(super) fn urn(self) -> String {
+        format!("urn:oasis:names:tc:SAML:2.0:bindings:{}", self.title())
+    }
+}
+
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Mode {
     /// A name for files and for the issuer's own list of service providers.
@@ -31,15 +60,14 @@ pub(super) struct Mode {
     pub(super) encryption: Option<Encryption>,
     /// Whether our requests are signed, and the issuer insists on it.
     pub(super) signed_requests: bool,
+    /// A row about single logout, by this binding.
+    pub(super) logout: Option<Binding>,
+    /// What the issuer is not able to do, where the row shows what it does in its stead.
+    pub(super) cannot: Option<&'static str>,
     pub(super) outcome: Outcome,
 }
 
 impl Mode {
-    /// Whether it is about our own keys, which not every version of samlgate has a use for.
-    pub(super) fn needs_keys(&self) -> bool {
-        self.signed_requests || self.encryption.is_some()
-    }
-
     pub(super) fn claim(&self) -> String {
         let signs = match self.signs {
             Sign::Assertion => "the assertion alone",
@@ -53,10 +81,11 @@ impl Mode {
             Some(Encryption::AsShipped) => ", encrypted as the issuer does by itself",
         };
         let requests = if self.signed_requests { "answers signed requests only, " } else { "" };
+        let cannot = self.cannot.map_or_else(String::new, |cannot| format!("cannot {cannot}: "));
         let wants = self.wants.map_or_else(|| "default `sign`".to_owned(), |wants| format!("`sign: {wants}`"));
         match self.outcome {
-            Outcome::Admitted => format!("{requests}signs {signs}{sealed}, {wants}: admitted"),
-            Outcome::Refused(code) => format!("{requests}signs {signs}{sealed}, {wants}: refused, {code}"),
+            Outcome::Admitted => format!("{cannot}{requests}signs {signs}{sealed}, {wants}: admitted"),
+            Outcome::Refused(code) => format!("{cannot}{requests}signs {signs}{sealed}, {wants}: refused, {code}"),
         }
     }
 }
@@ -67,6 +96,8 @@ const BOTH: Mode = Mode {
     wants: None,
     encryption: None,
     signed_requests: false,
+    logout: None,
+    cannot: None,
     outcome: Outcome::Admitted,
 };
 
@@ -79,6 +110,12 @@ pub(super) const PLAIN: [Mode; 4] = [
 ];
 
 pub(super) const SIGNED_REQUESTS: Mode = Mode { name: "requests", signed_requests: true, ..BOTH };
+
+/// For issuers that have single logout.
+pub(super) const LOGOUT: [Mode; 2] = [
+    Mode { name: "logout-redirect", logout: Some(Binding::Redirect), ..BOTH },
+    Mode { name: "logout-post", logout: Some(Binding::Post), ..BOTH },
+];
 
 /// For issuers that can do AES-GCM.
 pub(super) const SEALED: [Mode; 2] = [

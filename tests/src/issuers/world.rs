@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::kind::{Kind, Places};
-use super::modes::{Encryption, Mode};
+use super::modes::{Binding, Encryption, Mode};
 use super::people::Person;
 use super::process::Server;
 use crate::gateway::{Gateway, GatewayBuilder, Program, free_port};
@@ -20,7 +20,7 @@ pub(super) struct ServiceProvider {
     pub(super) entity_id: String,
     pub(super) acs_url: String,
     pub(super) slo_url: Option<String>,
-    pub(super) slo_binding: &'static str,
+    pub(super) slo_binding: Option<Binding>,
     pub(super) signs: Sign,
     pub(super) encryption: Option<Encryption>,
     pub(super) signed_requests: bool,
@@ -37,13 +37,14 @@ pub(super) struct Protected {
 
 pub(super) struct World {
     pub(super) kind: Kind,
+    pub(super) origin: String,
     pub(super) entity_id: String,
     pub(super) key: SigningKey,
     pub(super) people: Vec<Person>,
     pub(super) application: Upstream,
     pub(super) protected: Vec<Protected>,
-    /// Rows that this samlgate has no settings for, and what it says to them.
-    pub(super) missing: Vec<(Mode, String)>,
+    /// Rows whose gateway did not come up, and what it said.
+    pub(super) broken: Vec<(Mode, String)>,
     server: Server,
 }
 
@@ -63,18 +64,20 @@ impl World {
         let key = key.await.map_err(|error| format!("cannot make a key: {error}"))?;
         let application = Upstream::start().await;
         let keys_dir = keys(program, &folder.join("keys")).await?;
-        let (mut protected, mut missing) = (Vec::new(), Vec::new());
+        let (mut protected, mut broken) = (Vec::new(), Vec::new());
         for mode in kind.modes() {
-            let settings = identity_provider(&mode, &entity_id, &kind.sso_url(&origin));
-            let gateway = GatewayBuilder::new(program.clone())
+            let settings = identity_provider(&mode, kind, &origin);
+            let gateway = GatewayBuilder::new(program.clone());
+            let public_url = format!("http://{}:{}", host(&mode), gateway.listen().port());
+            let gateway = gateway
+                .set("public_url", json!(public_url))
                 .file("certificate.pem", key.certificate_pem())
                 .set("identity_providers", json!([settings]))
                 .set("keys_dir", json!(keys_dir))
                 .protect(&application);
             match protect(mode, gateway).await {
                 Ok(one) => protected.push(one),
-                Err(reason) if mode.needs_keys() => missing.push((mode, reason)),
-                Err(reason) => return Err(reason),
+                Err(reason) => broken.push((mode, reason)),
             }
         }
         let providers: Vec<_> = protected.iter().map(|each| each.sp.clone()).collect();
@@ -83,7 +86,12 @@ impl World {
         let ready = format!("{origin}{}", kind.ready_path());
         let command = kind.command(places, folder, port);
         let server = Server::start(command, &folder.join("server.log"), &ready, kind.patience()).await?;
-        Ok(Self { kind, entity_id, key, people, application, protected, missing, server })
+        Ok(Self { kind, entity_id, key, people, application, protected, broken, origin, server })
+    }
+
+    /// Whether the page is of a gateway, or of the application behind it.
+    pub(super) fn is_gateway(&self, url: &url::Url) -> bool {
+        self.protected.iter().any(|each| url.as_str().starts_with(&format!("{}/", each.gateway.public_url())))
     }
 
     /// What the issuer itself wrote last.
@@ -106,7 +114,13 @@ async fn keys(program: &Program, folder: &Path) -> Result<PathBuf, String> {
     Ok(folder.to_owned())
 }
 
-/// An error where this samlgate has no such settings.
+/// A browser keeps one set of cookies a host, whatever the port: who signs out of two gateways needs two hosts.
+/// The issuer is at 127.0.0.1, so that what it posts to the other one comes from another site.
+fn host(mode: &Mode) -> &'static str {
+    if mode.logout == Some(Binding::Redirect) { "127.0.0.1" } else { "localhost" }
+}
+
+/// An error where the gateway has no key for what the row is about.
 async fn protect(mode: Mode, gateway: GatewayBuilder) -> Result<Protected, String> {
     let gateway = gateway.try_start().await.map_err(|failure| failure.to_string())?;
     let sp = service_provider(&mode, &gateway).await?;
@@ -119,11 +133,11 @@ async fn protect(mode: Mode, gateway: GatewayBuilder) -> Result<Protected, Strin
     Ok(Protected { mode, gateway, sp })
 }
 
-fn identity_provider(mode: &Mode, entity_id: &str, sso_url: &str) -> Value {
+fn identity_provider(mode: &Mode, kind: Kind, origin: &str) -> Value {
     let mut settings = json!({
         "id": "issuer",
-        "entity_id": entity_id,
-        "sso_url": sso_url,
+        "entity_id": kind.entity_id(origin),
+        "sso_url": kind.sso_url(origin),
         "certificate_file": "certificate.pem",
     });
     if let Some(wants) = mode.wants {
@@ -131,6 +145,10 @@ fn identity_provider(mode: &Mode, entity_id: &str, sso_url: &str) -> Value {
     }
     if mode.signed_requests {
         settings["sign_requests"] = json!(true);
+    }
+    if let Some(binding) = mode.logout {
+        let [url, response_url] = kind.slo_urls(origin);
+        settings["single_logout"] = json!({ "url": url, "response_url": response_url, "binding": binding.name() });
     }
     settings
 }
@@ -150,14 +168,23 @@ async fn service_provider(mode: &Mode, gateway: &Gateway) -> Result<ServiceProvi
         entity_id: root.attribute("entityID").unwrap_or_default().to_owned(),
         acs_url: location("AssertionConsumerService").ok_or("our metadata names no ACS URL")?,
         slo_url: location("SingleLogoutService"),
-        slo_binding: "redirect",
+        slo_binding: mode.logout,
         signs: mode.signs,
         encryption: mode.encryption,
         signed_requests: mode.signed_requests,
         signing_certificate: certificate(&document, "signing"),
         encryption_certificate: certificate(&document, "encryption"),
-        metadata,
+        metadata: mode.logout.map_or_else(|| metadata.clone(), |binding| with_one_binding(&metadata, binding)),
     })
+}
+
+/// Our metadata declares both bindings for logout messages; the issuer is to be told of one.
+fn with_one_binding(metadata: &str, binding: Binding) -> String {
+    const END: &str = "</md:SingleLogoutService>";
+    let other = if binding == Binding::Redirect { Binding::Post } else { Binding::Redirect };
+    let start = format!("<md:SingleLogoutService Binding=\"{}\"", other.urn());
+    let cut = metadata.split_once(&start).and_then(|(before, rest)| Some((before, rest.split_once(END)?.1)));
+    cut.map_or_else(|| metadata.to_owned(), |(before, after)| format!("{before}{after}"))
 }
 
 fn certificate(document: &roxmltree::Document<'_>, usage: &str) -> Option<String> {
