@@ -16,6 +16,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::MAX_INPUT_BYTES;
+use crate::keys::{KeyError, decryption_keys};
 
 /// `clock_skew` where no settings say otherwise.
 const DEFAULT_SKEW_SECONDS: u16 = 180;
@@ -105,6 +106,8 @@ fn instant(text: &str) -> Result<Timestamp, String> {
 pub(super) enum FactsError {
     #[error("{0}")]
     Settings(#[from] ConfigErrors),
+    #[error("`keys_dir`: {0}")]
+    Keys(#[from] KeyError),
     #[error("the settings name no identity provider {wanted:?}: give --idp one of {known}")]
     UnknownIdp { wanted: String, known: String },
     #[error("the settings name several identity providers: give --idp one of {known}")]
@@ -150,13 +153,13 @@ impl Arguments {
         // Those of `metadata_url` are not fetched for this: they must be given.
         let certificates = if certificates.is_empty() { idp.certificates().to_vec() } else { certificates };
         let idp = idp.trusting(certificates.clone())?.with(entity_id, certificates, sign)?;
-        let known = settings.service_provider;
+        let known = &settings.service_provider;
         let sp = ServiceProvider {
-            entity_id: self.audience.clone().unwrap_or(known.entity_id),
-            acs_url: self.acs_url.clone().unwrap_or(known.acs_url),
+            entity_id: self.audience.clone().unwrap_or_else(|| known.entity_id.clone()),
+            acs_url: self.acs_url.clone().unwrap_or_else(|| known.acs_url.clone()),
             skew_seconds: known.skew_seconds,
         };
-        let keys = DecryptionKeys::none().into();
+        let keys = decryption_keys(&settings)?;
         Ok(Facts { idp: Some(idp), sign, sp, keys, request: self.request_id.clone(), now, unknown: Vec::new() })
     }
 

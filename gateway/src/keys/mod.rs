@@ -6,6 +6,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use aws_lc_rs::hmac;
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
@@ -13,7 +14,7 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use config::Settings;
-use saml_core::{IdpId, KeyFileError, KeyPemError};
+use saml_core::{DecryptionKeys, IdpId, KeyFileError, KeyPemError};
 use zeroize::Zeroizing;
 
 use crate::session::RandomError;
@@ -115,6 +116,15 @@ pub struct Keys {
     index: hmac::Key,
     jwt: KeyRing,
     saml: SamlKeys,
+}
+
+/// The keys that assertions are decrypted with, for who needs no others.
+///
+/// # Errors
+/// A key file that others can read, or that holds no key with its certificate.
+pub fn decryption_keys(settings: &Settings) -> Result<Arc<DecryptionKeys>, KeyError> {
+    let saml = settings.keys_dir.as_deref().map_or_else(|| Ok(SamlKeys::default()), SamlKeys::load)?;
+    Ok(Arc::clone(saml.decryption()))
 }
 
 impl Keys {

@@ -6,18 +6,31 @@ use std::process::Stdio;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use harness::issuer::{Issued, ResponseSpec, Sign, test_keys};
+use harness::issuer::{Encryption, Issued, ResponseSpec, Sign, test_keys};
 use serde_json::Value;
 use tempfile::TempDir;
 use time::OffsetDateTime;
 
-use crate::support::samlgate;
+use crate::support::{key_file, samlgate};
 
 const IDP: &str = "jumpcloud-samlgate";
 const SP: &str = "https://app.example.com/saml/metadata";
 const ACS: &str = "https://app.example.com/saml/acs";
 const REQUEST: &str = "_0123456789abcdef0123456789abcdef01234567";
 const AT: &str = "2026-11-23T14:44:31Z";
+
+const SETTINGS: &str = "\
+public_url: https://app.example.com
+identity_providers:
+  - id: jumpcloud
+    entity_id: jumpcloud-samlgate
+    sso_url: https://sso.jumpcloud.com/saml2/samlgate
+    certificate_file: certificate.pem
+upstreams:
+  app: { servers: ['127.0.0.1:3000'] }
+routes:
+  - { path_prefix: /, access: signed_in, upstream: app }
+";
 
 fn good() -> ResponseSpec {
     let now = OffsetDateTime::from_unix_timestamp(1_795_445_071).unwrap();
@@ -387,19 +400,7 @@ fn a_missing_fact_is_named_and_accepts_nothing() {
 #[test]
 fn settings_give_the_facts_and_flags_go_before_them() {
     let desk = Desk::new();
-    let settings = "\
-public_url: https://app.example.com
-identity_providers:
-  - id: jumpcloud
-    entity_id: jumpcloud-samlgate
-    sso_url: https://sso.jumpcloud.com/saml2/samlgate
-    certificate_file: certificate.pem
-upstreams:
-  app: { servers: ['127.0.0.1:3000'] }
-routes:
-  - { path_prefix: /, access: signed_in, upstream: app }
-";
-    std::fs::write(desk.path().join("samlgate.yaml"), settings).unwrap();
+    std::fs::write(desk.path().join("samlgate.yaml"), SETTINGS).unwrap();
     let base64 = issued().base64();
     let explain = |more: &[&str]| {
         let arguments = ["--config", "samlgate.yaml", "--request-id", REQUEST, "--at", AT];
@@ -412,11 +413,36 @@ routes:
     assert_eq!(explain(&["--idp", "okta"]).code, Some(2));
     let output = explain(&["--audience", "https://other.example/", "--json"]);
     assert_eq!((output.code, &output.json()["refusal"]), (Some(1), &"audience_mismatch".into()));
-    let broken = settings.replace("upstream: app }", "upstream: nothing }");
+    let broken = SETTINGS.replace("upstream: app }", "upstream: nothing }");
     std::fs::write(desk.path().join("samlgate.yaml"), broken).unwrap();
     let output = explain(&[]);
     assert_eq!(output.code, Some(2));
     assert!(output.stderr.contains("nothing"), "{}", output.stderr);
+}
+
+#[test]
+fn an_encrypted_assertion_is_opened_with_the_keys_of_the_settings() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let desk = Desk::new();
+    let keys = desk.path().join("keys");
+    std::fs::create_dir(&keys).unwrap();
+    let key = keys.join("sp-decryption.current");
+    std::fs::write(&key, key_file(test_keys::decryption())).unwrap();
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
+    std::fs::write(desk.path().join("keyless.yaml"), SETTINGS).unwrap();
+    std::fs::write(desk.path().join("samlgate.yaml"), format!("keys_dir: keys\n{SETTINGS}")).unwrap();
+    let explain = |settings: &str, recipient| {
+        let encrypted = good().encrypt(Encryption::to(recipient)).issue(test_keys::rsa_2048()).base64();
+        let arguments = ["--config", settings, "--request-id", REQUEST, "--at", AT, "--json"];
+        let output = desk.run(&arguments, encrypted.as_bytes());
+        assert!(!output.stdout.contains("PRIVATE"), "{}", output.stdout);
+        (output.code, output.json()["refusal"].as_str().map(str::to_owned))
+    };
+    assert_eq!(explain("samlgate.yaml", test_keys::decryption()), (Some(0), None));
+    let refused = |code: &str| (Some(1), Some(code.to_owned()));
+    assert_eq!(explain("samlgate.yaml", test_keys::stranger()), refused("decryption_failed"));
+    assert_eq!(explain("keyless.yaml", test_keys::decryption()), refused("encryption_unsupported"));
 }
 
 #[test]
