@@ -73,6 +73,9 @@ fn main() -> ExitCode {
 fn show(report: &Report) {
     for (name, origin) in &report.origins {
         println!("{name}: {} accepted and agreed on, {} disagreements", origin.agreed.len(), origin.disagreed.len());
+        if origin.beyond_samael > 0 {
+            println!("  {} with an empty NameID, which samael cannot read; xmlsec1 agrees", origin.beyond_samael);
+        }
         for (code, count) in &origin.by_rule {
             println!("  {count} refused by a rule of ours: {code} (every signature good for xmlsec1)");
         }

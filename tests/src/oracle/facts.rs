@@ -18,6 +18,8 @@ pub(super) struct Facts {
     pub(super) email: Option<String>,
     /// The certificates that the document carries, as PEM.
     pub(super) certificates: Vec<String>,
+    /// There is a NameID, and nothing in it: samael cannot read such an Assertion.
+    pub(super) name_id_empty: bool,
     pub(super) response_signed: bool,
     pub(super) assertion_signed: bool,
 }
@@ -41,6 +43,7 @@ pub(super) fn read(xml: &str) -> Option<Facts> {
         issued: assertion.attribute("IssueInstant")?.to_owned(),
         email: email.and_then(|node| node.attribute("Name")).map(str::to_owned),
         certificates: certificates(&document),
+        name_id_empty: find(assertion, SAML, "NameID").is_some_and(|node| text(node).is_none()),
         response_signed: child(response, DS, "Signature").is_some(),
         assertion_signed: child(assertion, DS, "Signature").is_some(),
     })
