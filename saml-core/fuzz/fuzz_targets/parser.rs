@@ -7,8 +7,9 @@ use saml_core::test_support;
 
 fuzz_target!(|bytes: &[u8]| {
     let Ok(tree) = test_support::parse(bytes) else { return };
-    let text = std::str::from_utf8(bytes).expect("the gate lets UTF-8 through");
-    let other = roxmltree::Document::parse(text).unwrap_or_else(|error| panic!("only ours admits it: {error}"));
+    // With line ends as XML 1.0 §2.11 has them: roxmltree keeps a carriage return that stands right before a reference.
+    let text = std::str::from_utf8(bytes).expect("the gate lets UTF-8 through").replace("\r\n", "\n").replace('\r', "\n");
+    let other = roxmltree::Document::parse(&text).unwrap_or_else(|error| panic!("only ours admits it: {error}"));
     let elements: Vec<_> = other.descendants().filter(roxmltree::Node::is_element).collect();
     assert_eq!(tree.elements(), elements.len());
     for (number, element) in elements.iter().enumerate() {
