@@ -244,7 +244,7 @@ fn sha1_signature() -> Case {
     case("rsa-sha1", SIGNED, (base(SIGNED), attack), "signature_algorithm_forbidden", W::Sha1, Gain::Login)
 }
 
-/// The document of [`sha1_signature`], made anew.
+/// The document of the case `rsa-sha1`, made anew.
 pub fn sha1_by_openssl() -> String {
     use std::io::Write as _;
     use std::process::{Command, Stdio};
