@@ -19,6 +19,8 @@ pub(crate) struct Limits {
     pub(crate) depth: usize,
     pub(crate) elements: usize,
     pub(crate) attributes: usize,
+    /// In the whole document, declarations counted in: they cost more than elements and are shorter.
+    pub(crate) all_attributes: usize,
     pub(crate) namespaces: usize,
     pub(crate) name: usize,
     pub(crate) namespace_name: usize,
@@ -33,6 +35,7 @@ impl Limits {
         depth: 16,
         elements: 4_000,
         attributes: 24,
+        all_attributes: 8_000,
         namespaces: 16,
         name: 128,
         namespace_name: 256,
@@ -41,7 +44,7 @@ impl Limits {
         cipher_value: 128 * 1024,
     };
     pub(crate) const METADATA: Self =
-        Self { elements: 40_000, namespaces: 24, attribute_value: 16 * 1024, ..Self::RESPONSE };
+        Self { elements: 40_000, all_attributes: 80_000, namespaces: 24, attribute_value: 16 * 1024, ..Self::RESPONSE };
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -378,6 +381,7 @@ impl<'a> Parser<'a> {
             }
             let held = self.attributes.len() - first_attribute + self.declarations.len() - first_declaration;
             limit("attributes in one element", held, self.limits.attributes)?;
+            limit("attributes", self.attributes.len() + self.declarations.len(), self.limits.all_attributes)?;
         }
     }
 
@@ -544,7 +548,7 @@ impl<'a> Parser<'a> {
     }
 
     /// Whether an earlier attribute of the tag, of no known name either, has the same name; notes this one.
-    /// Each is compared with each, so the comparison is of one word where names differ early.
+    /// Each is compared with each, so the comparison is of one word.
     fn holds_unknown(&mut self, at: usize) -> bool {
         let Some(attribute) = self.attributes.get(at).copied() else { return false };
         let key = key(self.local(attribute.name));
@@ -736,10 +740,13 @@ enum Context {
     AttributeValue,
 }
 
-/// The first eight bytes of a local name and its length, mixed.
+/// A number that differs for most names that differ, wherever they do.
 fn key(local: &str) -> u64 {
-    let first = local.bytes().take(8).fold(0, |first, byte| first << 8 | u64::from(byte));
-    first ^ (local.len() as u64) << 56
+    let (chunks, rest) = local.as_bytes().as_chunks::<8>();
+    let last = rest.iter().fold(local.len() as u64, |last, byte| last << 8 | u64::from(*byte));
+    chunks
+        .iter()
+        .fold(last, |key, chunk| (key.rotate_left(23) ^ u64::from_le_bytes(*chunk)).wrapping_mul(0x9e37_79b9_7f4a_7c15))
 }
 
 #[cold]

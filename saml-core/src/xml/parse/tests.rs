@@ -166,6 +166,12 @@ fn spends_its_limits_and_no_more() {
     let attributes = |count: usize| format!("<a {}/>", (0..count).map(|n| format!("a{n}='' ")).collect::<String>());
     assert!(document(&attributes(24)).is_ok());
     refused(&attributes(25), "xml_limit_exceeded");
+    let many = |count: usize| {
+        let each = "<b a='' b='' c='' d='' e='' f='' g='' h=''/>".repeat(count / 8);
+        format!("<a>{each}{}</a>", "<b a=''/>".repeat(count % 8))
+    };
+    assert!(document(&many(8_000)).is_ok());
+    refused(&many(8_001), "xml_limit_exceeded");
     let namespaces =
         |count: usize| format!("<a {}/>", (0..count).map(|n| format!("xmlns:a{n}='urn:x{n}' ")).collect::<String>());
     assert!(document(&namespaces(16)).is_ok());
