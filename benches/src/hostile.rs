@@ -125,12 +125,12 @@ fn well_shaped(key: &SigningKey, size: usize) -> Vec<Hostile> {
         ),
         (
             "a flood of attributes in the KeyInfo",
-            key_info(fill(room, 3_800, |n| format!("<ds:P{}/>", attributes_of(n, |k| format!("{:02}", 23 - k))))),
+            key_info(fill(room, 330, |n| format!("<ds:P{}/>", attributes_of(n, |k| format!("{:02}", 23 - k))))),
         ),
         ("a flood of IDs in the KeyInfo", key_info(fill(room, 3_800, |n| format!("<ds:P Id='{n}'/>")))),
         (
             "namespaces in the KeyInfo",
-            key_info(fill(room, 3_800, |_| {
+            key_info(fill(room, 650, |_| {
                 format!("<ds:P{}/>", (0..12).map(|k| format!(" xmlns:n{k}='u:{k}'")).collect::<String>())
             })),
         ),
@@ -149,13 +149,18 @@ fn misshapen(size: usize) -> Vec<Hostile> {
         format!("<p:Response xmlns:p=\"urn:oasis:names:tc:SAML:2.0:protocol\">{content}</p:Response>")
     };
     let nested = |_| format!("{}{}", "<a>".repeat(14), "</a>".repeat(14));
-    let many = |name: &dyn Fn(usize) -> String| root(fill(room, 3_900, |n| format!("<a{}/>", attributes_of(n, name))));
+    let many = |name: &dyn Fn(usize) -> String| root(fill(room, 330, |n| format!("<a{}/>", attributes_of(n, name))));
     vec![
         of("elements", root(fill(room, 3_900, |_| "<a/>".to_owned())), "shape_forbidden"),
         of(
             "too many elements",
             root(fill(room, 40_000, |_| "<a/>".to_owned())),
             if size > 20_000 { "xml_limit_exceeded" } else { "shape_forbidden" },
+        ),
+        of(
+            "too many attributes",
+            root(fill(room, 3_900, |n| format!("<a{}/>", attributes_of(n, |k| format!("a{k}"))))),
+            if size > 100_000 { "xml_limit_exceeded" } else { "shape_forbidden" },
         ),
         of("texts between elements", root(fill(room, 3_900, |_| "<a/>b".to_owned())), "shape_forbidden"),
         of("nesting to the limit", root(fill(room, 270, nested)), "shape_forbidden"),
@@ -168,14 +173,14 @@ fn misshapen(size: usize) -> Vec<Hostile> {
         ),
         of(
             "namespaces",
-            root(fill(room, 3_900, |_| {
+            root(fill(room, 530, |_| {
                 format!("<a{}/>", (0..15).map(|k| format!(" xmlns:n{k}='u:{k}'")).collect::<String>())
             })),
             "shape_forbidden",
         ),
         of(
             "attributes of namespaces",
-            root(fill(room, 3_900, |_| {
+            root(fill(room, 330, |_| {
                 format!(
                     "<a xmlns:n='u:n' xmlns:m='u:n'{}/>",
                     (0..22).map(|k| format!(" n:a{k}=''")).collect::<String>()
@@ -201,7 +206,9 @@ fn forms(key: &SigningKey, accepted: &Issued) -> Vec<Hostile> {
         issued.xml.replacen(ASSERTION_END, " </saml:AttributeStatement></saml:Assertion>", 1)
     };
     let small = base64(refused(length * 3 / 4 / 3));
-    let half = base64(refused(length * 3 / 4 / 2));
+    // As large as it must be, where half is less than a response can have, and white space for the rest.
+    let half: String = base64(refused(length * 3 / 4 / 2)).chars().map(form_escaped).collect();
+    let spare = length.saturating_sub("SAMLResponse=".len() + half.len());
     let each = |encoded: &str, write: &dyn Fn(char) -> String| encoded.chars().map(write).collect::<String>();
     vec![
         Hostile {
@@ -211,7 +218,7 @@ fn forms(key: &SigningKey, accepted: &Issued) -> Vec<Hostile> {
         },
         Hostile {
             name: "base64 full of white space",
-            body: format!("SAMLResponse={}", each(&half, &|c| format!("{}+", form_escaped(c)))),
+            body: format!("SAMLResponse={}", spaced(&half, spare)),
             code: "digest_mismatch",
         },
         Hostile {
@@ -241,6 +248,20 @@ fn attributes_of(_: usize, name: impl Fn(usize) -> String) -> String {
 }
 
 /// Units until `room` is full or there are `most`, then text.
+/// `spare` spaces, each behind a character that is no part of an escape.
+fn spaced(form: &str, spare: usize) -> String {
+    let (mut spaced, mut left, mut escape) = (String::with_capacity(form.len() + spare), spare, 0);
+    for character in form.chars() {
+        spaced.push(character);
+        escape = if character == '%' { 2_usize } else { escape.saturating_sub(1) };
+        if left > 0 && escape == 0 {
+            spaced.push('+');
+            left -= 1;
+        }
+    }
+    spaced
+}
+
 fn fill(room: usize, most: usize, unit: impl Fn(usize) -> String) -> String {
     let mut filled = String::with_capacity(room);
     for at in 0..most {

@@ -31,6 +31,15 @@ pub fn with_groups(count: usize) -> ResponseSpec {
     spec(&groups.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
+/// A response of `size` bytes whose user is in as many groups as fit, which is what makes real ones large.
+pub fn full_of_groups(key: &SigningKey, size: usize) -> Issued {
+    let length = |count: usize| with_groups(count).issue(key).xml.len();
+    let (few, each) = (length(10), (length(110) - length(10)) / 100);
+    let mut spec = with_groups(10 + size.saturating_sub(few + 200) / (each + 1));
+    spec.padded_to = Some(size);
+    spec.issue(key)
+}
+
 /// A response of `size` bytes; as small as it gets where that is smaller.
 pub fn issued(key: &SigningKey, size: usize) -> Issued {
     let mut spec = spec(&GROUPS);
