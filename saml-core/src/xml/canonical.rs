@@ -74,7 +74,7 @@ impl Sink for Copy<'_> {
     #[inline]
     fn put(&mut self, text: &str) {
         let next = self.source.as_bytes().get(self.to..).unwrap_or_default();
-        if self.from < self.to && next.starts_with(text.as_bytes()) {
+        if next.starts_with(text.as_bytes()) {
             self.to += text.len();
         } else {
             self.flush();
@@ -84,7 +84,7 @@ impl Sink for Copy<'_> {
 
     #[inline]
     fn put_source(&mut self, start: usize, end: usize) {
-        if start != self.to || self.from == self.to {
+        if start != self.to {
             self.flush();
             self.from = start;
         }
@@ -127,20 +127,29 @@ struct Binding<'a> {
 /// Compared at every element with all in scope, so by its first bytes, which are mostly the whole.
 #[derive(Clone, Copy)]
 struct Prefix<'a> {
-    first: u64,
+    key: Key<'a>,
     whole: &'a str,
+}
+
+/// No prefix holds a NUL, so what fills the first bytes up makes no two of them alike.
+#[derive(Clone, Copy, PartialEq)]
+struct Key<'a> {
+    first: u64,
+    rest: &'a str,
 }
 
 impl<'a> Prefix<'a> {
     fn of(whole: &'a str) -> Self {
-        Self { first: whole.bytes().take(8).fold(0, |first, byte| first << 8 | u64::from(byte)), whole }
+        let mut first = [0; 8];
+        first.iter_mut().zip(whole.bytes()).for_each(|(to, from)| *to = from);
+        let key = Key { first: u64::from_ne_bytes(first), rest: whole.get(8..).unwrap_or_default() };
+        Self { key, whole }
     }
 }
 
 impl PartialEq for Prefix<'_> {
     fn eq(&self, other: &Self) -> bool {
-        // No prefix holds a NUL, so short ones differ in their first bytes or not at all.
-        self.first == other.first && (self.whole.len() <= 8 && other.whole.len() <= 8 || self.whole == other.whole)
+        self.key == other.key
     }
 }
 
@@ -275,9 +284,7 @@ impl<'a, S: Sink> Writer<'a, S> {
             Method::Exclusive { prefixes } => self.visibly_utilized(element, prefixes),
             Method::Inclusive => self.all_in_scope(scope_before, position),
         }
-        if self.to_write.len() > 1 {
-            self.to_write.sort_unstable_by_key(|binding| binding.prefix.whole);
-        }
+        self.to_write.sort_unstable_by_key(|binding| binding.prefix.whole);
         for at in 0..self.to_write.len() {
             let Some(Binding { prefix: Prefix { whole: prefix, .. }, uri }) = self.to_write.get(at).copied() else {
                 break;
@@ -304,9 +311,13 @@ impl<'a, S: Sink> Writer<'a, S> {
     /// was written with what a PrefixList asks for, so its own prefixes are all that could be new.
     fn has_written(&self, element: &Element) -> bool {
         let document = self.document;
-        let name = element.name;
-        let inner = document.attributes_of(element).iter().all(|attribute| attribute.name.prefix_length == 0);
-        *self.method == Method::Inclusive || inner && self.parent_prefix == Some(Prefix::of(document.prefix(name)))
+        match self.method {
+            Method::Inclusive => true,
+            Method::Exclusive { .. } => {
+                self.parent_prefix == Some(Prefix::of(document.prefix(element.name)))
+                    && document.attributes_of(element).iter().all(|attribute| attribute.name.prefix_length == 0)
+            }
+        }
     }
 
     /// Exclusive XML Canonicalization 1.0 §3: the prefixes of the element and of its attributes, and
@@ -353,7 +364,7 @@ impl<'a, S: Sink> Writer<'a, S> {
     fn attributes(&mut self, element: &'a Element) {
         let document = self.document;
         let attributes = document.attributes_of(element);
-        if is_in_order(document, attributes) {
+        if attributes.is_sorted_by_key(|attribute| sort_key(document, attribute)) {
             attributes.iter().for_each(|attribute| self.attribute(attribute));
             return;
         }
@@ -411,9 +422,7 @@ impl<'a, S: Sink> Writer<'a, S> {
         let mut start = 0;
         for (at, byte) in text.bytes().enumerate() {
             if let Some(escaped) = escape(byte) {
-                if start < at {
-                    self.sink.put(text.get(start..at).unwrap_or_default());
-                }
+                self.sink.put(text.get(start..at).unwrap_or_default());
                 self.sink.put(escaped);
                 start = at + 1;
             }
@@ -428,24 +437,15 @@ enum Position {
     Inside,
 }
 
-/// Whether the source has ` name="value"`, as it is written. A plain value is one of the source.
+/// Whether the source has ` name="value"`, as it is written. A plain value is one of the source, behind the
+/// quote that ends it too; with two bytes between them, `=` and a quote stand behind the name.
 fn is_verbatim(document: &Document, attribute: &Attribute) -> bool {
     let (name, value) = (attribute.name.span, attribute.value);
     let at = |place: u32| document.source.as_bytes().get(place as usize);
     attribute.plain
-        && name.start > 0
-        && at(name.start - 1) == Some(&b' ')
+        && at(name.start.saturating_sub(1)) == Some(&b' ')
         && value.start == name.end + 2
-        && at(name.end) == Some(&b'=')
         && at(name.end + 1) == Some(&b'"')
-        && at(value.end) == Some(&b'"')
-}
-
-fn is_in_order(document: &Document, attributes: &[Attribute]) -> bool {
-    attributes.is_sorted_by(|one, other| match (one.name.prefix_length, other.name.prefix_length) {
-        (0, 0) => document.str(one.name.span) < document.str(other.name.span),
-        _ => sort_key(document, one) < sort_key(document, other),
-    })
 }
 
 fn sort_key<'a>(document: &'a Document, attribute: &Attribute) -> (&'a str, &'a str) {
@@ -574,6 +574,104 @@ mod tests {
             None,
             &exclusive(&[]),
             "<a xmlns:y=\"urn:2\" xmlns:z=\"urn:1\" k=\"3\" xml:lang=\"en\" z:k=\"2\" y:k=\"1\"></a>",
+        );
+    }
+
+    #[test]
+    fn leaves_out_what_stands_deep_in_a_subtree_that_is_canonical_already() {
+        let xml = "<p:r xmlns:p=\"urn:p\"><p:a><p:b>x<p:c>y</p:c>z</p:b></p:a><p:d></p:d></p:r>";
+        for method in [Method::Inclusive, exclusive(&[])] {
+            check(xml, 0, None, &method, xml);
+            check(xml, 0, Some(4), &method, &xml.replace("<p:c>y</p:c>", ""));
+            check(xml, 0, Some(2), &method, &xml.replace("<p:b>x<p:c>y</p:c>z</p:b>", ""));
+        }
+    }
+
+    #[test]
+    fn each_part_of_a_start_tag_is_written_anew_where_it_is_written_otherwise() {
+        for (written, canonical) in [
+            (" k=\"1\"", " k=\"1\""),
+            ("\nk=\"1\"", " k=\"1\""),
+            ("\tk=\"1\"", " k=\"1\""),
+            ("  k=\"1\"", " k=\"1\""),
+            (" k='1'", " k=\"1\""),
+            (" k =\"1\"", " k=\"1\""),
+            (" k= \"1\"", " k=\"1\""),
+            (" k='\"'", " k=\"&quot;\""),
+            (" k=\"&#49;\"", " k=\"1\""),
+            (" k=\"\t\"", " k=\" \""),
+            (" k=\"1\" ", " k=\"1\""),
+            (" k=\"1\" j=\"2\"", " j=\"2\" k=\"1\""),
+            (" k=\"1\" p:a=\"2\"", " k=\"1\" p:a=\"2\""),
+            (" p:a=\"2\" k=\"1\"", " k=\"1\" p:a=\"2\""),
+            (" p:a=\"2\" xml:lang=\"en\" k=\"1\"", " k=\"1\" xml:lang=\"en\" p:a=\"2\""),
+            (" xml:lang=\"en\" z=\"1\"", " z=\"1\" xml:lang=\"en\""),
+        ] {
+            for method in [Method::Inclusive, exclusive(&[])] {
+                let xml = format!("<p:r xmlns:p=\"urn:p\"><p:a{written}>t</p:a></p:r>");
+                check(&xml, 0, None, &method, &format!("<p:r xmlns:p=\"urn:p\"><p:a{canonical}>t</p:a></p:r>"));
+            }
+        }
+    }
+
+    #[test]
+    fn prefixes_are_told_apart_by_all_their_letters() {
+        for (one, other) in
+            [("as", "bs"), ("sa", "sb"), ("s", "sa"), ("longprefa", "longprefb"), ("longpref", "longprefa")]
+        {
+            let inner = format!("<{other}:b xmlns:{other}=\"urn:2\"></{other}:b>");
+            let xml = format!("<{one}:a xmlns:{one}=\"urn:1\">{inner}</{one}:a>");
+            check(&xml, 0, None, &exclusive(&[]), &xml);
+            check(&xml, 1, None, &exclusive(&[]), &inner);
+            let declared = format!("<{one}:a xmlns:{one}=\"urn:1\" xmlns:{other}=\"urn:2\"><{other}:b/></{one}:a>");
+            check(&declared, 0, None, &exclusive(&[]), &xml);
+        }
+    }
+
+    /// The pieces in which an element is put, `=` before those that are copied from the source.
+    #[derive(Default)]
+    struct Pieces<'a> {
+        source: &'a str,
+        pieces: Vec<String>,
+    }
+
+    impl Sink for Pieces<'_> {
+        fn put(&mut self, text: &str) {
+            self.pieces.push(text.to_owned());
+        }
+
+        fn put_source(&mut self, start: usize, end: usize) {
+            self.pieces.push(format!("={}", &self.source[start..end]));
+        }
+    }
+
+    #[test]
+    fn what_stands_in_the_source_as_it_is_to_be_written_is_copied_in_pieces_as_large_as_can_be() {
+        let xml = "<p:r xmlns:p=\"urn:p\" k=\"1\"><p:a><p:b k=\"v\">x</p:b>y</p:a><p:c><p:d/></p:c></p:r>";
+        let text = XmlText::admit(xml.as_bytes().to_vec()).unwrap();
+        let document = parse(text, &Limits::RESPONSE, Comments::Refuse).unwrap();
+        let mut sink = Pieces { source: xml, pieces: Vec::new() };
+        let skip = NodeId(document.nodes.len() as u32 - 1);
+        Writer::new(&document, Some(skip), &exclusive(&[]), &mut sink).write(Document::ROOT);
+        assert_eq!(
+            sink.pieces,
+            [
+                "=<p:r",
+                " xmlns:",
+                "p",
+                "=\"",
+                "urn:p",
+                "\"",
+                "= k=\"1\"",
+                ">",
+                "=<p:a><p:b k=\"v\">x</p:b>y</p:a>",
+                "=<p:c",
+                ">",
+                "=</p:c",
+                ">",
+                "=</p:r",
+                ">",
+            ]
         );
     }
 
