@@ -3,7 +3,7 @@
 use super::shape::Confirmation;
 use super::verified::Verified;
 use crate::ids::EntityId;
-use crate::rejection::Rejection;
+use crate::rejection::{Rejection, shortened};
 use crate::request::{Authentication, SentRequest};
 use crate::time::Timestamp;
 use crate::trust::ServiceProvider;
@@ -359,8 +359,4 @@ fn required_time(
 
 fn parse(what: &'static str, text: &str) -> Result<Timestamp, Rejection> {
     Timestamp::parse(text).map_err(|_| Rejection::TimeInvalid { what, seen: shortened(text) })
-}
-
-fn shortened(text: &str) -> String {
-    text.chars().take(300).collect()
 }

@@ -116,3 +116,32 @@ pub(super) fn decode(text: &str) -> Result<Vec<u8>, Rejection> {
     base64_text::decode(text.as_bytes(), |byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r'))
         .ok_or(Rejection::SignatureValueInvalid { problem: "it is not canonical base64" })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn document(digest: &str) -> Document {
+        let xml = format!(
+            "<ds:SignedInfo xmlns:ds=\"http://www.w3.org/2000/09/xmldsig#\">\
+             <ds:CanonicalizationMethod Algorithm=\"http://www.w3.org/2001/10/xml-exc-c14n#\"/>\
+             <ds:SignatureMethod Algorithm=\"http://www.w3.org/2001/04/xmldsig-more#rsa-sha256\"/>\
+             <ds:Reference URI=\"#_1\"><ds:Transforms>\
+             <ds:Transform Algorithm=\"http://www.w3.org/2000/09/xmldsig#enveloped-signature\"/>\
+             <ds:Transform Algorithm=\"http://www.w3.org/2001/10/xml-exc-c14n#\"/></ds:Transforms>\
+             <ds:DigestMethod Algorithm=\"http://www.w3.org/2001/04/xmlenc#sha256\"/>\
+             <ds:DigestValue>{digest}</ds:DigestValue></ds:Reference></ds:SignedInfo>"
+        );
+        parse(XmlText::admit(xml.into_bytes()).unwrap(), &Limits::RESPONSE, Comments::Refuse).unwrap()
+    }
+
+    // Nothing is known that would make the two differ; that they are compared is what must not be lost.
+    #[test]
+    fn what_was_signed_must_be_what_the_verification_went_by() {
+        let (one, other) = (document("AAAA"), document("AAAB"));
+        let used = signed_info(&one, Document::ROOT).unwrap();
+        let canonical = |document| canonicalize(document, Document::ROOT, None, &used.canonicalization);
+        assert_eq!(refuse_other_signed_info(canonical(&one), &used), Ok(()));
+        assert_eq!(refuse_other_signed_info(canonical(&other), &used), Err(Rejection::SignedInfoMismatch));
+    }
+}

@@ -175,3 +175,29 @@ pub(super) fn unread_key_info(document: &Document, node: NodeId) -> Result<(), R
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::xml::{Comments, Limits, XmlText, parse};
+
+    #[track_caller]
+    fn check(list: &str, expected: &[&str]) {
+        let xml = format!(
+            "<ds:Transform xmlns:ds=\"http://www.w3.org/2000/09/xmldsig#\" xmlns:ec=\"http://www.w3.org/2001/10/xml-exc-c14n#\" \
+             Algorithm=\"http://www.w3.org/2001/10/xml-exc-c14n#\"><ec:InclusiveNamespaces PrefixList=\"{list}\"/></ds:Transform>"
+        );
+        let text = XmlText::admit(xml.into_bytes()).unwrap();
+        let document = parse(text, &Limits::RESPONSE, Comments::Refuse).unwrap();
+        let prefixes = expected.iter().map(|prefix| (*prefix).to_owned()).collect();
+        assert_eq!(canonicalization(&document, Document::ROOT), Ok(Method::Exclusive { prefixes }));
+    }
+
+    #[test]
+    fn a_prefix_list_is_separated_by_white_space_and_has_a_word_for_the_default() {
+        check("", &[]);
+        check("xs", &["xs"]);
+        check("#default", &[""]);
+        check(" xs  #default&#9;ds&#10;", &["xs", "", "ds"]);
+    }
+}

@@ -188,6 +188,25 @@ fn oaep_is_taken_with_one_hash_for_both_of_its_purposes() {
     }
 }
 
+#[test]
+fn each_parameter_of_oaep_is_said_once() {
+    for (start, end) in [("<ds:DigestMethod", "</ds:DigestMethod>"), ("<xenc11:MGF", "</xenc11:MGF>")] {
+        let twice = move |text: String| {
+            let from = text.find(start).unwrap();
+            let to = text.find(end).unwrap() + end.len();
+            format!("{}{}{}", &text[..to], &text[from..to], &text[to..])
+        };
+        let spec = |twice: Option<issuer::Change>| {
+            encrypted(|encryption| {
+                encryption.transport = KeyTransport::OaepSha256;
+                encryption.written = twice;
+            })
+        };
+        assert_accepted(&spec(None).issue(key()), Sign::Any);
+        assert_refused(&spec(Some(Box::new(twice))).issue(key()), Sign::Any, "shape_forbidden");
+    }
+}
+
 /// Cuts from `start` to the end of `end`.
 fn without(text: &str, start: &str, end: &str) -> String {
     let (before, rest) = text.split_once(start).unwrap();

@@ -3,10 +3,13 @@
 
 mod accepts;
 mod bits;
+mod captures;
+mod claims;
 mod encryption;
 mod encryption_wrapping;
 mod explains;
 mod growth;
+mod login;
 mod logout;
 mod metadata;
 mod name_id;
@@ -14,6 +17,7 @@ mod parties;
 mod refuses;
 mod requests;
 mod separation;
+mod shapes;
 mod sign_in_anew;
 mod unsolicited;
 mod wrapping;

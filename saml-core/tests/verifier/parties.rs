@@ -1,6 +1,6 @@
 //! The IdP, the service provider and the moment that the documents of this suite are made for.
 
-use issuer::{ResponseSpec, Sign as Signed, SigningKey, test_keys};
+use issuer::{Encryption, ResponseSpec, Sign as Signed, SigningKey, test_keys};
 use saml_core::{
     AcceptedLogin, AcsUrl, Authentication, Certificate, ClaimNames, DecryptionKey, DecryptionKeys, EntityId, IdpId,
     Rejection, RequestId, SentRequest, ServiceProvider, Sign, Timestamp, TrustedIdp, UnverifiedResponse,
@@ -35,6 +35,12 @@ pub(crate) fn idp(keys: &[&SigningKey], sign: Sign) -> TrustedIdp {
     let certificates = Certificate::parse_all(pem.as_bytes()).unwrap();
     let entity_id = EntityId::parse(IDP).unwrap();
     TrustedIdp::new(IdpId::parse("jumpcloud").unwrap(), entity_id, certificates, sign, ClaimNames::default()).unwrap()
+}
+
+pub(crate) fn idp_with_claims(names: ClaimNames) -> TrustedIdp {
+    let certificates = Certificate::parse_all(key().certificate_pem().as_bytes()).unwrap();
+    let (id, entity_id) = (IdpId::parse("jumpcloud").unwrap(), EntityId::parse(IDP).unwrap());
+    TrustedIdp::new(id, entity_id, certificates, Sign::AssertionAndResponse, names).unwrap()
 }
 
 pub(crate) fn service_provider() -> ServiceProvider {
@@ -80,4 +86,40 @@ pub(crate) fn assert_refused(xml: &str, sign: Sign, code: &str) {
 #[track_caller]
 pub(crate) fn assert_accepted(xml: &str, sign: Sign) {
     assert_eq!(verdict(xml, sign), Ok("ada@example.com".to_owned()), "{xml}");
+}
+
+/// A login by an Assertion that was changed before it was signed: it is encrypted in a signed Response, for
+/// whatever stands in there is signed. The code of a refusal of the plaintext is that of its reason.
+pub(crate) fn try_edited(change: impl Fn(String) -> String + Send + Sync + 'static) -> Result<AcceptedLogin, String> {
+    let mut encryption = Encryption::to(test_keys::decryption());
+    encryption.plaintext = Some(Box::new(move |text| {
+        let changed = change(text.clone());
+        assert_ne!(changed, text, "nothing was changed");
+        changed
+    }));
+    let xml = good().encrypt(encryption).sign(Signed::Response).issue(key()).xml;
+    let idp = idp(&[key()], Sign::Response);
+    crate::explains::assert_agreement(&xml, &idp, decryption_keys());
+    accept_with(&xml, &idp, &decryption_keys()).map_err(|rejection| match &rejection {
+        Rejection::DecryptionFailed { problem } => {
+            let reason = problem.split_once('(').and_then(|(_, rest)| rest.split_once(')'));
+            reason.map_or(problem.as_str(), |(code, _)| code).to_owned()
+        }
+        other => other.code().to_owned(),
+    })
+}
+
+#[track_caller]
+pub(crate) fn edited(change: impl Fn(String) -> String + Send + Sync + 'static) -> AcceptedLogin {
+    try_edited(change).unwrap()
+}
+
+#[track_caller]
+pub(crate) fn accepted_when_edited(change: impl Fn(String) -> String + Send + Sync + 'static) {
+    assert_eq!(edited(change).identity().email, "ada@example.com");
+}
+
+#[track_caller]
+pub(crate) fn refused_when_edited(change: impl Fn(String) -> String + Send + Sync + 'static, code: &str) {
+    assert_eq!(try_edited(change).map(drop), Err(code.to_owned()));
 }

@@ -1,10 +1,10 @@
 //! One thing wrong at a time, signed by the right key: each is refused for that very reason.
 
 use issuer::{ResponseSpec, Sign as Signed, Status, test_keys};
-use saml_core::Sign;
+use saml_core::{Rejection, Sign, Timestamp};
 use time::Duration;
 
-use crate::parties::{accept_by, assert_accepted, assert_refused, good, idp, key, now};
+use crate::parties::{IDP, NOW, accept, accept_by, assert_accepted, assert_refused, good, idp, key, now};
 
 const BOTH: Sign = Sign::AssertionAndResponse;
 
@@ -89,6 +89,91 @@ fn refuses_the_answer_to_another_request() {
         spec.confirmation_in_response_to = None;
     };
     refused_when(unsolicited, "in_response_to_missing");
+}
+
+#[test]
+fn an_unsigned_response_may_leave_out_what_a_signed_one_must_say() {
+    let by_assertion = |change: fn(&mut ResponseSpec)| {
+        let mut spec = good().sign(Signed::Assertion);
+        change(&mut spec);
+        spec.issue(key()).xml
+    };
+    let changes: [fn(&mut ResponseSpec); 2] = [|spec| spec.destination = None, |spec| spec.response_issuer = None];
+    for change in changes {
+        assert_accepted(&by_assertion(change), Sign::Assertion);
+    }
+    // What it does say may refuse.
+    assert_refused(
+        &by_assertion(|spec| spec.destination = Some("x".to_owned())),
+        Sign::Assertion,
+        "destination_mismatch",
+    );
+    assert_refused(
+        &by_assertion(|spec| spec.response_issuer = Some("x".to_owned())),
+        Sign::Assertion,
+        "issuer_mismatch",
+    );
+    let answers_another = by_assertion(|spec| {
+        spec.in_response_to = Some("_other".to_owned());
+        spec.confirmation_in_response_to = None;
+    });
+    assert_refused(&answers_another, Sign::Assertion, "in_response_to_mismatch");
+}
+
+#[test]
+fn what_was_seen_and_wanted_is_told_and_cut() {
+    let mut spec = good();
+    spec.assertion_issuer = "x".repeat(1_000);
+    match accept(&spec.issue(key()).xml, BOTH) {
+        Err(Rejection::IssuerMismatch { element, seen, wanted }) => {
+            assert_eq!((element, wanted.as_str()), ("Assertion", IDP));
+            assert_eq!(seen, "x".repeat(200));
+        }
+        other => panic!("{other:?}"),
+    }
+    spec.assertion_issuer = "other".to_owned();
+    match accept(&spec.issue(key()).xml, BOTH) {
+        Err(Rejection::IssuerMismatch { seen, .. }) => assert_eq!(seen, "other"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_time_is_told_by_how_much_it_is_missed() {
+    let expired = |what: &'static str, seen: i64, late_seconds: i64| {
+        let (seen, now) = (Timestamp::from_unix(NOW + seen, 0), Timestamp::from_unix(NOW, 0));
+        Err(Rejection::AssertionExpired { what, seen, now, late_seconds })
+    };
+    let seconds = |seconds: i64| now() + Duration::seconds(seconds);
+    let verdict = |issued: i64, bearer: i64| {
+        let mut spec = good();
+        spec.assertion_issue_instant = seconds(issued);
+        spec.confirmation_not_on_or_after = Some(seconds(bearer));
+        accept(&spec.issue(key()).xml, BOTH).map(drop)
+    };
+    assert_eq!(verdict(-800, -200), expired("NotOnOrAfter of the bearer", -200, 20));
+    assert_eq!(verdict(-801, -200), expired("ten minutes after IssueInstant of the Assertion", -201, 21));
+    assert_eq!(verdict(-700, -200), expired("NotOnOrAfter of the bearer", -200, 20));
+    let mut spec = good();
+    spec.assertion_issue_instant = seconds(190);
+    let early = Rejection::AssertionNotYetValid {
+        what: "IssueInstant of the Assertion",
+        seen: Timestamp::from_unix(NOW + 190, 0),
+        now: Timestamp::from_unix(NOW, 0),
+        early_seconds: 10,
+    };
+    assert_eq!(accept(&spec.issue(key()).xml, BOTH).map(drop), Err(early));
+}
+
+#[test]
+fn a_canonicalization_with_comments_is_refused_by_its_place() {
+    let comments = "http://www.w3.org/2001/10/xml-exc-c14n#WithComments\"></ds:";
+    let without = "http://www.w3.org/2001/10/xml-exc-c14n#\"></ds:";
+    for (element, code) in
+        [("CanonicalizationMethod", "canonicalization_forbidden"), ("Transform", "transform_forbidden")]
+    {
+        refused_with(&format!("{without}{element}>"), &format!("{comments}{element}>"), code);
+    }
 }
 
 #[test]
