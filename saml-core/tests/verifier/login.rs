@@ -2,11 +2,12 @@
 //! when it ends.
 
 use aws_lc_rs::digest::{SHA256, digest};
-use issuer::ResponseSpec;
-use saml_core::{AcceptedLogin, Certificate, ClaimNames, EntityId, IdpId, Sign, Timestamp, TrustedIdp};
+use issuer::test_keys::{decryption, stranger};
+use issuer::{Encryption, ResponseSpec, SigningKey};
+use saml_core::{AcceptedLogin, Certificate, ClaimNames, EntityId, Fingerprint, IdpId, Sign, Timestamp, TrustedIdp};
 use time::Duration;
 
-use crate::parties::{IDP, NOW, accept_by, edited, good, idp, key, now, try_edited};
+use crate::parties::{IDP, NOW, accept_by, accept_with, decryption_keys, edited, good, idp, key, now, try_edited};
 
 fn login(spec: &ResponseSpec) -> AcceptedLogin {
     accept_by(&spec.issue(key()).xml, &idp(&[key()], Sign::AssertionAndResponse)).unwrap()
@@ -82,11 +83,42 @@ fn the_earliest_end_of_a_session_counts() {
     assert_eq!(try_edited(with_sessions(&[Some(20), Some(-1)])).map(drop), Err("idp_session_ended".to_owned()));
 }
 
+fn certificate(key: &SigningKey) -> Fingerprint {
+    Certificate::parse_all(key.certificate_pem().as_bytes()).unwrap().first().unwrap().fingerprint()
+}
+
 #[test]
 fn the_certificate_of_the_key_that_signed_is_named() {
-    let pem = key().certificate_pem();
-    let wanted = Certificate::parse_all(pem.as_bytes()).unwrap().first().unwrap().fingerprint();
-    let among_others = idp(&[issuer::test_keys::stranger(), key()], Sign::AssertionAndResponse);
+    let among_others = idp(&[stranger(), key()], Sign::AssertionAndResponse);
     let login = accept_by(&good().issue(key()).xml, &among_others).unwrap();
-    assert_eq!(login.signed_with(), wanted);
+    assert_eq!(login.signed_with(), certificate(key()));
+    assert_eq!(login.verified_with().collect::<Vec<_>>(), [certificate(key())]);
+}
+
+#[test]
+fn the_certificates_of_both_signatures_are_named() {
+    let xml = good().issue(stranger()).xml;
+    let (start, end) = (xml.find("<saml:Assertion").unwrap(), xml.find("</samlp:Response>").unwrap());
+    let assertion = xml[start..end].to_owned();
+    let mut encryption = Encryption::to(decryption());
+    encryption.plaintext = Some(Box::new(move |_| assertion.clone()));
+    let xml = good().encrypt(encryption).issue(key()).xml;
+    let both = idp(&[stranger(), key()], Sign::AssertionAndResponse);
+    let login = accept_with(&xml, &both, &decryption_keys()).unwrap();
+    assert_eq!(login.signed_with(), certificate(stranger()));
+    assert_eq!(login.verified_with().collect::<Vec<_>>(), [certificate(stranger()), certificate(key())]);
+}
+
+#[test]
+fn each_value_is_told_with_the_name_of_its_attribute() {
+    let spec = good().attribute("projects", &["apollo", "", "gemini"]);
+    let wanted: Vec<(String, String)> = spec
+        .attributes
+        .iter()
+        .flat_map(|(name, values)| values.iter().map(|value| (name.clone(), value.clone())))
+        .filter(|(_, value)| !value.is_empty())
+        .collect();
+    let login = login(&spec);
+    let seen: Vec<_> = login.attribute_values().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    assert_eq!(seen, wanted);
 }
