@@ -1,6 +1,8 @@
 //! The closed grammar of a Response (SAML Core 2.0, cut down to the Web Browser SSO profile). What it
 //! does not name is refused, so that a signed part has nowhere to be hidden and nothing to be wrapped in.
 
+use std::cmp::Ordering;
+
 use super::encryption_shape::{EncryptedShape, encrypted_assertion};
 use super::grammar::{Content, attributes, count, empty_with, refused, required_attribute, text_with};
 use super::signature_shape::{SignatureShape, signature};
@@ -357,18 +359,39 @@ fn attribute_value(document: &Document, node: NodeId) -> Result<Option<NodeId>, 
 /// # Errors
 /// [`Rejection::IdInvalid`], [`Rejection::IdDuplicate`].
 pub(crate) fn check_ids(documents: &[&Document]) -> Result<(), Rejection> {
-    let mut ids: Vec<String> = Vec::with_capacity(8);
+    let mut ids: Vec<FoldedId<'_>> = Vec::with_capacity(8);
     for document in documents {
         for (node, value) in document.ids() {
             if !is_id(value) {
                 return Err(Rejection::IdInvalid { element: document.written_name(node).to_owned() });
             }
-            ids.push(value.to_ascii_lowercase());
+            ids.push(FoldedId::of(value));
         }
     }
-    ids.sort_unstable();
-    let twice = ids.windows(2).any(|pair| matches!(pair, [one, other] if one == other));
+    ids.sort_unstable_by(FoldedId::order);
+    let twice = ids.windows(2).any(|pair| matches!(pair, [one, other] if one.order(other).is_eq()));
     if twice { Err(Rejection::IdDuplicate) } else { Ok(()) }
+}
+
+/// An ID in small letters. A stranger may send thousands, so they are compared by their first bytes, which differ.
+struct FoldedId<'a> {
+    /// Filled up with NUL, which no ID holds.
+    first: [u8; 16],
+    rest: &'a [u8],
+}
+
+impl<'a> FoldedId<'a> {
+    fn of(id: &'a str) -> Self {
+        let mut first = [0; 16];
+        first.iter_mut().zip(id.bytes()).for_each(|(to, from)| *to = from.to_ascii_lowercase());
+        Self { first, rest: id.as_bytes().get(16..).unwrap_or_default() }
+    }
+
+    fn order(&self, other: &Self) -> Ordering {
+        let folded = |rest: &'a [u8]| rest.iter().map(u8::to_ascii_lowercase);
+        let first = |id: &Self| u128::from_be_bytes(id.first);
+        first(self).cmp(&first(other)).then_with(|| folded(self.rest).cmp(folded(other.rest)))
+    }
 }
 
 fn is_id(value: &str) -> bool {

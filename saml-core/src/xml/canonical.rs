@@ -3,7 +3,10 @@
 //!
 //! It is infallible by type, and its output is never empty: an element has at least its two tags.
 
-use super::tree::{Attribute, Declaration, Document, Element, Kind, NodeId, Span};
+use std::cmp::Ordering;
+
+use super::lexical::same;
+use super::tree::{Attribute, Declaration, Document, Element, Kind, NodeId, QName};
 
 /// How an element is written; chosen by a Signature.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +25,10 @@ pub(crate) struct CanonicalBytes(String);
 impl CanonicalBytes {
     pub(crate) fn as_slice(&self) -> &[u8] {
         self.0.as_bytes()
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
     }
 
     pub(super) fn into_string(self) -> String {
@@ -65,13 +72,15 @@ struct Copy<'a> {
 
 impl Copy<'_> {
     fn flush(&mut self) {
-        self.text.push_str(self.source.get(self.from..self.to).unwrap_or_default());
-        self.from = self.to;
+        if self.from != self.to {
+            self.text.push_str(self.source.get(self.from..self.to).unwrap_or_default());
+            self.from = self.to;
+        }
     }
 }
 
 impl Sink for Copy<'_> {
-    #[inline]
+    #[inline(always)]
     fn put(&mut self, text: &str) {
         let next = self.source.as_bytes().get(self.to..).unwrap_or_default();
         if next.starts_with(text.as_bytes()) {
@@ -127,29 +136,23 @@ struct Binding<'a> {
 /// Compared at every element with all in scope, so by its first bytes, which are mostly the whole.
 #[derive(Clone, Copy)]
 struct Prefix<'a> {
-    key: Key<'a>,
     whole: &'a str,
-}
-
-/// No prefix holds a NUL, so what fills the first bytes up makes no two of them alike.
-#[derive(Clone, Copy, PartialEq)]
-struct Key<'a> {
+    /// Filled up with NUL, which no prefix holds, so that it makes no two of them alike.
     first: u64,
-    rest: &'a str,
+    rest: &'a [u8],
 }
 
 impl<'a> Prefix<'a> {
     fn of(whole: &'a str) -> Self {
         let mut first = [0; 8];
         first.iter_mut().zip(whole.bytes()).for_each(|(to, from)| *to = from);
-        let key = Key { first: u64::from_ne_bytes(first), rest: whole.get(8..).unwrap_or_default() };
-        Self { key, whole }
+        Self { whole, first: u64::from_ne_bytes(first), rest: whole.as_bytes().get(8..).unwrap_or_default() }
     }
 }
 
 impl PartialEq for Prefix<'_> {
     fn eq(&self, other: &Self) -> bool {
-        self.key == other.key
+        self.first == other.first && same(self.rest, other.rest)
     }
 }
 
@@ -223,13 +226,14 @@ impl<'a, S: Sink> Writer<'a, S> {
         let written = self.written.len();
         self.enter(element);
 
-        let name = element.name.span;
+        let name = element.name;
         // A start tag has its `<` right before the name.
-        self.sink.put_source((name.start as usize).saturating_sub(1), name.end as usize);
-        self.namespaces(element, scope, position);
+        self.sink.put_source(name.start().saturating_sub(1), name.end());
+        let prefix = Prefix::of(document.prefix(element.name));
+        self.namespaces(element, prefix, scope, position);
         self.attributes(element);
         self.sink.put(">");
-        let around = self.parent_prefix.replace(Prefix::of(document.prefix(element.name)));
+        let around = self.parent_prefix.replace(prefix);
         self.content(id);
         self.parent_prefix = around;
         self.end_tag(id, name);
@@ -238,13 +242,13 @@ impl<'a, S: Sink> Writer<'a, S> {
         self.written.truncate(written);
     }
 
-    fn end_tag(&mut self, id: NodeId, name: Span) {
+    fn end_tag(&mut self, id: NodeId, name: QName) {
         match self.document.node(id).map_or(0, |node| node.end_tag) as usize {
             0 => {
                 self.sink.put("</");
-                self.sink.put(self.document.str(name));
+                self.sink.put(self.document.name(name));
             }
-            start => self.sink.put_source(start, start + 2 + (name.end - name.start) as usize),
+            start => self.sink.put_source(start, start + 2 + usize::from(name.length)),
         }
         self.sink.put(">");
     }
@@ -258,12 +262,12 @@ impl<'a, S: Sink> Writer<'a, S> {
             match node.kind {
                 _ if self.skip == Some(next) => {}
                 Kind::Element(element) if node.verbatim && !self.skips_below(next, node.end) => {
-                    let name = element.name.span;
-                    let end = node.end_tag + 2 + (name.end - name.start) + 1;
-                    self.sink.put_source((name.start as usize).saturating_sub(1), end as usize);
+                    let name = element.name;
+                    let end = node.end_tag as usize + 2 + usize::from(name.length) + 1;
+                    self.sink.put_source(name.start().saturating_sub(1), end);
                 }
                 Kind::Element(_) => self.element(next, Position::Inside),
-                Kind::Text { span, plain: true } => self.sink.put_source(span.start as usize, span.end as usize),
+                Kind::Text { span, plain: true } => self.sink.put_source(span.start(), span.end()),
                 Kind::Text { span, plain: false } => self.escaped_text(document.str(span)),
             }
             next = NodeId(node.end);
@@ -275,13 +279,13 @@ impl<'a, S: Sink> Writer<'a, S> {
         self.skip.is_some_and(|skip| (id.0..end).contains(&skip.0))
     }
 
-    fn namespaces(&mut self, element: &'a Element, scope_before: usize, position: Position) {
-        if matches!(position, Position::Inside) && scope_before == self.scope.len() && self.has_written(element) {
+    fn namespaces(&mut self, element: &'a Element, own: Prefix<'a>, scope_before: usize, position: Position) {
+        if matches!(position, Position::Inside) && scope_before == self.scope.len() && self.has_written(element, own) {
             return;
         }
         self.to_write.clear();
         match self.method {
-            Method::Exclusive { prefixes } => self.visibly_utilized(element, prefixes),
+            Method::Exclusive { prefixes } => self.visibly_utilized(element, own, prefixes),
             Method::Inclusive => self.all_in_scope(scope_before, position),
         }
         self.to_write.sort_unstable_by_key(|binding| binding.prefix.whole);
@@ -309,12 +313,12 @@ impl<'a, S: Sink> Writer<'a, S> {
 
     /// Whether an element without declarations needs none in the output: its parent, under the same scope,
     /// was written with what a PrefixList asks for, so its own prefixes are all that could be new.
-    fn has_written(&self, element: &Element) -> bool {
+    fn has_written(&self, element: &Element, own: Prefix<'a>) -> bool {
         let document = self.document;
         match self.method {
             Method::Inclusive => true,
             Method::Exclusive { .. } => {
-                self.parent_prefix == Some(Prefix::of(document.prefix(element.name)))
+                self.parent_prefix == Some(own)
                     && document.attributes_of(element).iter().all(|attribute| attribute.name.prefix_length == 0)
             }
         }
@@ -322,9 +326,9 @@ impl<'a, S: Sink> Writer<'a, S> {
 
     /// Exclusive XML Canonicalization 1.0 §3: the prefixes of the element and of its attributes, and
     /// those of the InclusiveNamespaces that are in scope.
-    fn visibly_utilized(&mut self, element: &'a Element, inclusive: &'a [String]) {
+    fn visibly_utilized(&mut self, element: &'a Element, own: Prefix<'a>, inclusive: &'a [String]) {
         let document = self.document;
-        self.need(Prefix::of(document.prefix(element.name)));
+        self.need(own);
         for attribute in document.attributes_of(element) {
             if attribute.name.prefix_length != 0 {
                 self.need(Prefix::of(document.prefix(attribute.name)));
@@ -364,14 +368,14 @@ impl<'a, S: Sink> Writer<'a, S> {
     fn attributes(&mut self, element: &'a Element) {
         let document = self.document;
         let attributes = document.attributes_of(element);
-        if attributes.is_sorted_by_key(|attribute| sort_key(document, attribute)) {
+        if attributes.is_sorted_by(|one, other| order(document, one, other).is_le()) {
             attributes.iter().for_each(|attribute| self.attribute(attribute));
             return;
         }
         let mut sorted = std::mem::take(&mut self.sorted);
         sorted.clear();
         sorted.extend(attributes);
-        sorted.sort_unstable_by_key(|attribute| sort_key(document, attribute));
+        sorted.sort_unstable_by(|one, other| order(document, one, other));
         sorted.iter().for_each(|attribute| self.attribute(attribute));
         self.sorted = sorted;
     }
@@ -379,15 +383,21 @@ impl<'a, S: Sink> Writer<'a, S> {
     fn attribute(&mut self, attribute: &Attribute) {
         let document = self.document;
         if is_verbatim(document, attribute) {
-            self.sink.put_source(attribute.name.span.start as usize - 1, attribute.value.end as usize + 1);
+            self.sink.put_source(attribute.name.start() - 1, attribute.value.end() + 1);
             return;
         }
-        self.sink.put(" ");
-        self.sink.put(document.str(attribute.name.span));
+        let name = attribute.name;
+        let source = document.source.as_bytes();
+        if source.get(name.start().saturating_sub(1)) == Some(&b' ') {
+            self.sink.put_source(name.start().saturating_sub(1), name.end());
+        } else {
+            self.sink.put(" ");
+            self.sink.put_source(name.start(), name.end());
+        }
         self.sink.put("=\"");
         let value = document.str(attribute.value);
         if attribute.plain {
-            self.sink.put(value);
+            self.sink.put_source(attribute.value.start(), attribute.value.end());
         } else {
             self.escaped_value(value);
         }
@@ -440,20 +450,25 @@ enum Position {
 /// Whether the source has ` name="value"`, as it is written. A plain value is one of the source, behind the
 /// quote that ends it too; with two bytes between them, `=` and a quote stand behind the name.
 fn is_verbatim(document: &Document, attribute: &Attribute) -> bool {
-    let (name, value) = (attribute.name.span, attribute.value);
-    let at = |place: u32| document.source.as_bytes().get(place as usize);
+    let (name, value) = (attribute.name, attribute.value);
+    let at = |place: usize| document.source.as_bytes().get(place);
     attribute.plain
-        && at(name.start.saturating_sub(1)) == Some(&b' ')
-        && value.start == name.end + 2
-        && at(name.end + 1) == Some(&b'"')
+        && at(name.start().saturating_sub(1)) == Some(&b' ')
+        && value.start() == name.end() + 2
+        && at(name.end() + 1) == Some(&b'"')
 }
 
-fn sort_key<'a>(document: &'a Document, attribute: &Attribute) -> (&'a str, &'a str) {
-    let namespace = match document.prefix(attribute.name) {
+/// By namespace name, then local name. Of two without a prefix neither has a namespace.
+fn order(document: &Document, one: &Attribute, other: &Attribute) -> Ordering {
+    let local = || document.local(one.name).cmp(document.local(other.name));
+    if one.name.prefix_length == 0 && other.name.prefix_length == 0 {
+        return local();
+    }
+    let namespace = |attribute: &Attribute| match document.prefix(attribute.name) {
         "xml" => super::names::XML_NAMESPACE,
         _ => document.str(attribute.namespace),
     };
-    (namespace, document.local(attribute.name))
+    namespace(one).cmp(namespace(other)).then_with(local)
 }
 
 #[cfg(test)]

@@ -49,8 +49,8 @@ impl XmlText {
 fn refuse_forbidden_characters(text: &str) -> Result<(), Rejection> {
     let bytes = text.as_bytes();
     // Without an early exit the compiler turns this into vector code.
-    let any = bytes.iter().fold(false, |found, byte| found | is_forbidden_control(*byte));
-    if any {
+    let any = |is: fn(u8) -> bool| bytes.iter().fold(false, |found, byte| found | is(*byte));
+    if any(|byte| byte < 0x20) && any(is_forbidden_control) {
         let offset = bytes.iter().position(|byte| is_forbidden_control(*byte)).unwrap_or_default();
         return Err(Rejection::XmlCharacterForbidden { offset });
     }

@@ -1,6 +1,8 @@
 //! The namespaces, elements and attributes that a SAML response may hold, each as a small value, so that
 //! names are compared as (namespace, local name) once, while parsing, and never by prefix.
 
+use super::lexical::same;
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Namespace {
     /// No namespace.
@@ -49,15 +51,14 @@ macro_rules! tags {
             Unknown,
         }
 
+        const TAGS: &[(&[u8], Namespace, Tag)] =
+            &[$($(($name.as_bytes(), Namespace::$namespace, Tag::$variant),)*)*];
+
         impl Tag {
-            pub(super) fn of(namespace: Namespace, local: &str) -> Self {
-                match namespace {
-                    $( Namespace::$namespace => match local {
-                        $($name => Self::$variant,)*
-                        _ => Self::Unknown,
-                    }, )*
-                    _ => Self::Unknown,
-                }
+            pub(super) fn of(namespace: Namespace, local: &[u8]) -> Self {
+                let found = TAG_SLOTS.get(tag_slot(local)).and_then(|at| TAGS.get(usize::from(*at)));
+                let found = found.filter(|(name, of, _)| *of == namespace && same(name, local));
+                found.map_or(Self::Unknown, |(_, _, tag)| *tag)
             }
 
             /// The local name; empty where unknown.
@@ -126,15 +127,15 @@ macro_rules! attributes {
         }
 
         /// In no namespace.
-        const PLAIN: &[(&str, Attr)] = &[$(($name, Attr::$variant),)*];
+        const PLAIN: &[(&[u8], Attr)] = &[$(($name.as_bytes(), Attr::$variant),)*];
 
         impl Attr {
-            pub(super) fn of(namespace: Namespace, local: &str) -> Self {
+            pub(super) fn of(namespace: Namespace, local: &[u8]) -> Self {
                 match (namespace, local) {
                     (Namespace::None, _) => plain_attribute(local),
-                    (Namespace::Xsi, "type") => Self::XsiType,
-                    (Namespace::Xsi, "nil") => Self::XsiNil,
-                    (Namespace::Xml, "lang") => Self::XmlLang,
+                    (Namespace::Xsi, b"type") => Self::XsiType,
+                    (Namespace::Xsi, b"nil") => Self::XsiNil,
+                    (Namespace::Xml, b"lang") => Self::XmlLang,
                     (Namespace::Foreign, _) => Self::Foreign,
                     _ => Self::Unknown,
                 }
@@ -144,11 +145,7 @@ macro_rules! attributes {
 }
 
 /// One comparison instead of one with each name: where a name is in [`PLAIN`], by [`slot`].
-const SLOTS: [u8; 128] = slots();
-
-const ABSENT: u8 = u8::MAX;
-
-const fn slots() -> [u8; 128] {
+const SLOTS: [u8; 128] = {
     let mut slots = [ABSENT; 128];
     let mut at = 0;
     while at < PLAIN.len() {
@@ -161,19 +158,47 @@ const fn slots() -> [u8; 128] {
         at += 1;
     }
     slots
-}
+};
+
+/// As [`SLOTS`], of [`TAGS`] by [`tag_slot`]: no local name stands in two namespaces.
+const TAG_SLOTS: [u8; 256] = {
+    let mut slots = [ABSENT; 256];
+    let mut at = 0;
+    while at < TAGS.len() {
+        #[expect(clippy::indexing_slicing, reason = "a mistake would not compile")]
+        {
+            let slot = tag_slot(TAGS[at].0);
+            assert!(slots[slot] == ABSENT, "two names share a slot: change the factors of `tag_slot`");
+            slots[slot] = at as u8;
+        }
+        at += 1;
+    }
+    slots
+};
+
+const ABSENT: u8 = u8::MAX;
 
 /// Of the length, the first and the last byte; the factors were searched for until no two names met.
-const fn slot(name: &str) -> usize {
-    match name.as_bytes() {
+const fn slot(name: &[u8]) -> usize {
+    match name {
         [first, .., last] => (name.len() + *first as usize * 13 + *last as usize * 30) % 128,
         _ => 0,
     }
 }
 
-fn plain_attribute(local: &str) -> Attr {
+/// As [`slot`], with the byte in the middle.
+const fn tag_slot(name: &[u8]) -> usize {
+    match (name, name.split_at(name.len() / 2).1) {
+        ([first, .., last], [middle, ..]) => {
+            (name.len() * 239 + *first as usize * 33 + *last as usize * 42 + *middle as usize) % 256
+        }
+        _ => 0,
+    }
+}
+
+fn plain_attribute(local: &[u8]) -> Attr {
     let found = SLOTS.get(slot(local)).and_then(|at| PLAIN.get(usize::from(*at)));
-    found.filter(|(name, _)| *name == local).map_or(Attr::Unknown, |(_, attr)| *attr)
+    found.filter(|(name, _)| same(name, local)).map_or(Attr::Unknown, |(_, attr)| *attr)
 }
 
 attributes! {
@@ -202,5 +227,9 @@ impl AttrSet {
 
     pub(crate) const fn contains(self, attribute: Attr) -> bool {
         self.0 & 1 << attribute as u8 != 0
+    }
+
+    pub(super) const fn is_within(self, other: Self) -> bool {
+        self.0 & !other.0 == 0
     }
 }

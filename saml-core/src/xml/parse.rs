@@ -4,10 +4,12 @@
 #[cfg(test)]
 mod tests;
 
+use std::ops::Range;
+
 use memchr::{memchr, memchr2, memchr3};
 
 use super::gate::XmlText;
-use super::lexical::{is_absolute, name_length, reference};
+use super::lexical::{begins_with, is_absolute, name_length, reference, same};
 use super::names::{Attr, AttrSet, Namespace, Tag, XMLNS_NAMESPACE};
 use super::tree::{Attribute, Declaration, Document, Element, Kind, Node, QName, Span};
 use crate::rejection::Rejection;
@@ -69,6 +71,8 @@ pub(crate) fn parse(text: XmlText, limits: &Limits, comments: Comments) -> Resul
 #[derive(Clone, Copy)]
 struct Binding {
     prefix: Span,
+    /// Compared at every name with all in scope, so by its first bytes, which are mostly the whole.
+    key: u64,
     uri: Span,
     namespace: Namespace,
 }
@@ -93,12 +97,7 @@ struct Known {
 }
 
 impl Known {
-    const NOTHING: Self = Self {
-        name: QName { span: Span::EMPTY, prefix_length: 0 },
-        scope: 0,
-        tag: Tag::Unknown,
-        namespace: Namespace::None,
-    };
+    const NOTHING: Self = Self { name: QName::EMPTY, scope: 0, tag: Tag::Unknown, namespace: Namespace::None };
 }
 
 struct Parser<'a> {
@@ -121,6 +120,8 @@ struct Parser<'a> {
     scopes: u32,
     /// Of the tag being read, for [`Parser::resolve_attributes`].
     unknown: Vec<UnknownAttribute>,
+    /// Whether a TAB or LF stands anywhere: many responses are one line, and need not search each value for it.
+    has_breaks: bool,
 }
 
 /// An attribute of a name that is not in [`Attr`]: where it is, and a number that equal local names share.
@@ -135,15 +136,13 @@ type Parsed<T> = Result<T, Box<Rejection>>;
 impl<'a> Parser<'a> {
     fn new(source: &'a str, position: usize, limits: &'a Limits, comments: Comments) -> Self {
         let guess = source.len() / 48;
-        // Mostly each element has two tags, and a text or children.
-        let tags = memchr::memchr_iter(b'<', source.as_bytes()).count();
         Self {
             source,
             position,
             limits,
             comments,
             arena: String::new(),
-            nodes: Vec::with_capacity(tags.min(2 * limits.elements)),
+            nodes: Vec::with_capacity(guess.min(2 * limits.elements)),
             attributes: Vec::with_capacity(guess),
             declarations: Vec::with_capacity(16),
             bindings: Vec::with_capacity(16),
@@ -153,6 +152,7 @@ impl<'a> Parser<'a> {
             scope: 0,
             scopes: 0,
             unknown: Vec::new(),
+            has_breaks: memchr2(b'\t', b'\n', source.as_bytes()).is_some(),
         }
     }
 
@@ -228,25 +228,30 @@ impl<'a> Parser<'a> {
         limit("levels of elements", self.open.len() + 1, self.limits.depth)?;
         self.position += 1;
         let slot = slot(self.rest());
-        let name = self.element_name(slot)?;
+        let (name, known) = self.element_name(slot)?;
         let first_attribute = self.attributes.len();
         let first_declaration = self.declarations.len();
         let (bindings, scope) = (self.bindings.len(), self.scope);
         let mut empty = false;
+        let mut held = AttrSet::EMPTY;
         if self.peek() == Some(b'>') {
             self.position += 1;
         } else {
             empty = self.attribute_list(first_attribute, first_declaration)?;
             self.bind(first_declaration)?;
-            self.resolve_attributes(first_attribute)?;
+            held = self.resolve_attributes(first_attribute)?;
         }
 
-        let Known { tag, namespace, .. } = self.meaning(slot, name)?;
+        let Known { tag, namespace, .. } = match known {
+            Some(known) if known.scope == self.scope => known,
+            _ => self.meaning(slot, name)?,
+        };
         let node = index(self.nodes.len())?;
         let element = Element {
             name,
             tag,
             namespace,
+            held,
             attributes: (index(first_attribute)?, index(self.attributes.len())?),
             declarations: (index(first_declaration)?, index(self.declarations.len())?),
         };
@@ -263,30 +268,25 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    /// As [`Self::name`], which need not look at each byte where the name was read before.
-    fn element_name(&mut self, slot: usize) -> Parsed<QName> {
+    /// As [`Self::name`], which need not look at each byte where the name was read before; says what it meant.
+    #[inline(always)]
+    fn element_name(&mut self, slot: usize) -> Parsed<(QName, Option<Known>)> {
         let rest = self.rest();
-        let known = self.known.get(slot).map_or(Known::NOTHING.name, |known| known.name);
-        let written = self.in_source(known.span);
+        let known = self.known.get(slot).copied().unwrap_or(Known::NOTHING);
+        let written = self.bytes(known.name.whole());
         let ended = matches!(rest.get(written.len()), Some(b'>' | b' ' | b'/'));
-        if written.is_empty() || !ended || !rest.starts_with(written) {
-            return self.name();
+        if written.is_empty() || !ended || !begins_with(rest, written) {
+            return Ok((self.name()?, None));
         }
-        let start = self.position;
+        let name = QName { start: index(self.position)?, ..known.name };
         self.position += written.len();
-        Ok(QName { span: self.source_span(start, self.position)?, prefix_length: known.prefix_length })
+        Ok((name, Some(known)))
     }
 
     /// What the name of an element means in this scope; notes it.
     fn meaning(&mut self, slot: usize, name: QName) -> Parsed<Known> {
-        if let Some(known) = self.known.get(slot)
-            && known.scope == self.scope
-            && self.in_source(known.name.span) == self.in_source(name.span)
-        {
-            return Ok(*known);
-        }
         let namespace = self.resolve(name)?.map_or(Namespace::None, |binding| binding.namespace);
-        let known = Known { name, scope: self.scope, tag: Tag::of(namespace, self.local(name)), namespace };
+        let known = Known { name, scope: self.scope, tag: Tag::of(namespace, self.bytes(name.local())), namespace };
         if let Some(place) = self.known.get_mut(slot) {
             *place = known;
         }
@@ -299,12 +299,12 @@ impl<'a> Parser<'a> {
         let name = element.name;
         if element.declarations.0 != element.declarations.1
             || around.name.prefix_length != name.prefix_length
-            || self.prefix_bytes(around.name) != self.prefix_bytes(name)
+            || !same(self.bytes(around.name.prefix()), self.bytes(name.prefix()))
         {
             return false;
         }
-        let at = |place: u32| self.source.as_bytes().get(place as usize);
-        let mut end = name.span.end;
+        let at = |place: usize| self.source.as_bytes().get(place);
+        let mut end = name.end();
         let mut before: &[u8] = b"";
         let (first, last) = element.attributes;
         for Attribute { name, value, plain, .. } in
@@ -312,16 +312,16 @@ impl<'a> Parser<'a> {
         {
             let written = *plain
                 && name.prefix_length == 0
-                && name.span.start == end + 1
+                && name.start() == end + 1
                 && at(end) == Some(&b' ')
-                && value.start == name.span.end + 2
-                && at(name.span.end + 1) == Some(&b'"')
-                && before < self.in_source(name.span);
+                && value.start() == name.end() + 2
+                && at(name.end() + 1) == Some(&b'"')
+                && (before.is_empty() || before < self.bytes(name.whole()));
             if !written {
                 return false;
             }
-            before = self.in_source(name.span);
-            end = value.end + 1;
+            before = self.bytes(name.whole());
+            end = value.end() + 1;
         }
         at(end) == Some(&b'>')
     }
@@ -339,8 +339,8 @@ impl<'a> Parser<'a> {
         let Some(open) = self.open.pop() else {
             return Err(self.malformed("an end tag has no start tag"));
         };
-        let wanted = self.in_source(open.name.span);
-        if !self.rest().starts_with(wanted) {
+        let wanted = self.bytes(open.name.whole());
+        if !begins_with(self.rest(), wanted) {
             return Err(self.malformed("an end tag does not match its start tag"));
         }
         self.position += wanted.len();
@@ -391,11 +391,11 @@ impl<'a> Parser<'a> {
         self.expect(b'=', "an attribute has no value")?;
         self.skip_space();
         let (value, plain) = self.attribute_value()?;
-        let written = self.in_source(name.span);
+        let written = self.bytes(name.whole());
         if written == b"xmlns" {
             self.declarations.push(Declaration { prefix: Span::EMPTY, uri: value });
         } else if written.starts_with(b"xmlns:") {
-            let prefix = Span { start: name.span.start + 6, ..name.span };
+            let prefix = Span::in_source(name.start + 6, u32::from(name.length) - 6);
             self.declarations.push(Declaration { prefix, uri: value });
         } else {
             self.attributes.push(Attribute { name, attr: Attr::Unknown, value, namespace: Span::EMPTY, plain });
@@ -419,7 +419,7 @@ impl<'a> Parser<'a> {
         if plain.is_none() && memchr(b'<', raw).is_some() {
             return Err(self.malformed("an attribute value holds `<`"));
         }
-        let special = plain.is_none() || memchr2(b'\t', b'\n', raw).is_some();
+        let special = plain.is_none() || self.has_breaks && memchr2(b'\t', b'\n', raw).is_some();
         let value = if special {
             let arena_start = self.arena.len();
             self.decode(start, start + length, Context::AttributeValue)?;
@@ -427,7 +427,7 @@ impl<'a> Parser<'a> {
         } else {
             self.source_span(start, start + length)?
         };
-        limit("bytes in an attribute value", (value.end - value.start) as usize, self.limits.attribute_value)?;
+        limit("bytes in an attribute value", value.length(), self.limits.attribute_value)?;
         self.position = start + length + 1;
         Ok((value, !special && (quote == b'"' || memchr(b'"', raw).is_none())))
     }
@@ -446,8 +446,10 @@ impl<'a> Parser<'a> {
             length += 1 + self.name_part()?;
         }
         limit("bytes in a name", length, self.limits.name)?;
-        let prefix_length = u8::try_from(prefix_length).unwrap_or(u8::MAX);
-        Ok(QName { span: self.source_span(start, start + length)?, prefix_length })
+        match (u8::try_from(length), u8::try_from(prefix_length)) {
+            (Ok(length), Ok(prefix_length)) => Ok(QName { start: index(start)?, length, prefix_length }),
+            _ => Err(over("bytes in a name", u8::MAX.into())),
+        }
     }
 
     #[inline(always)]
@@ -468,20 +470,19 @@ impl<'a> Parser<'a> {
             let Some(Declaration { prefix, uri, .. }) = self.declarations.get(at).copied() else { break };
             let (name, value) = (self.str(prefix), self.str(uri));
             let earlier = self.declarations.get(first..at).unwrap_or_default();
-            if earlier.iter().any(|other| self.in_source(other.prefix) == name.as_bytes()) {
+            if earlier.iter().any(|other| self.str(other.prefix) == name) {
                 return Err(self.malformed("an element declares a prefix twice"));
             }
             let namespace = Namespace::of(value);
             self.check_declaration(name, value, namespace)?;
-            match self.find(name.as_bytes()) {
+            match self.find(prefix) {
                 Some(binding) if self.str(binding.uri) == value => {}
                 Some(_) if !name.is_empty() => return Err(forbidden("a prefix is bound to another namespace")),
                 _ => {
-                    self.bindings.push(Binding { prefix, uri, namespace });
+                    self.bindings.push(Binding { prefix, key: self.prefix_key(prefix), uri, namespace });
                     self.scopes += 1;
                     self.scope = self.scopes;
-                    let named =
-                        self.bindings.iter().filter(|binding| binding.prefix.start != binding.prefix.end).count();
+                    let named = self.bindings.iter().filter(|binding| binding.prefix.length() != 0).count();
                     limit("namespaces in scope", named, self.limits.namespaces)?;
                 }
             }
@@ -504,33 +505,53 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    fn find(&self, prefix: &[u8]) -> Option<Binding> {
-        self.bindings.iter().rev().find(|binding| self.in_source(binding.prefix) == prefix).copied()
+    #[inline(always)]
+    fn find(&self, prefix: Span) -> Option<&Binding> {
+        if prefix.length() >= 8 {
+            return self.find_long(prefix);
+        }
+        // All of the prefix, for none holds a NUL, and all that begin so are longer.
+        let key = self.prefix_key(prefix);
+        self.bindings.iter().rev().find(|binding| binding.key == key)
     }
 
-    fn resolve(&self, name: QName) -> Parsed<Option<Binding>> {
-        let found = self.find(self.prefix_bytes(name));
+    #[cold]
+    fn find_long(&self, prefix: Span) -> Option<&Binding> {
+        self.bindings.iter().rev().find(|binding| self.str(binding.prefix) == self.str(prefix))
+    }
+
+    /// The first eight bytes of a prefix, or fewer and NULs.
+    #[inline(always)]
+    fn prefix_key(&self, prefix: Span) -> u64 {
+        let unused = 64 - 8 * prefix.length().min(8);
+        let mask = u64::MAX.checked_shr(unused as u32).unwrap_or_default();
+        match self.source.as_bytes().get(prefix.start()..).and_then(<[u8]>::first_chunk) {
+            Some(first) => u64::from_le_bytes(*first) & mask,
+            None => self.bytes(prefix.range()).iter().rev().fold(0, |key, byte| key << 8 | u64::from(*byte)),
+        }
+    }
+
+    #[inline(always)]
+    fn resolve(&self, name: QName) -> Parsed<Option<&Binding>> {
+        let found = self.find(name.prefix_span());
         if found.is_none() && name.prefix_length != 0 {
             return Err(forbidden("a prefix is not declared"));
         }
         Ok(found)
     }
 
-    /// Names each attribute of a tag by its namespace and refuses two of one name.
-    fn resolve_attributes(&mut self, first: usize) -> Parsed<()> {
+    /// Names each attribute of a tag by its namespace, refuses two of one name, and says which there are.
+    fn resolve_attributes(&mut self, first: usize) -> Parsed<AttrSet> {
         let mut seen = AttrSet::EMPTY;
         self.unknown.clear();
         for at in first..self.attributes.len() {
             let Some(name) = self.attributes.get(at).map(|attribute| attribute.name) else { break };
-            let (namespace, uri) = match self.prefix_bytes(name) {
+            let (namespace, uri) = match self.bytes(name.prefix()) {
                 b"" => (Namespace::None, Span::EMPTY),
                 b"xml" => (Namespace::Xml, Span::EMPTY),
-                _ => match self.resolve(name)? {
-                    Some(binding) => (binding.namespace, binding.uri),
-                    None => (Namespace::None, Span::EMPTY),
-                },
+                _ => self.resolve(name)?.map_or((Namespace::None, Span::EMPTY), |found| (found.namespace, found.uri)),
             };
-            let attr = Attr::of(namespace, self.local(name));
+            let attr = Attr::of(namespace, self.bytes(name.local()));
             if let Some(attribute) = self.attributes.get_mut(at) {
                 attribute.attr = attr;
                 attribute.namespace = uri;
@@ -544,14 +565,14 @@ impl<'a> Parser<'a> {
             }
             seen = seen.with(attr);
         }
-        Ok(())
+        Ok(seen)
     }
 
     /// Whether an earlier attribute of the tag, of no known name either, has the same name; notes this one.
     /// Each is compared with each, so the comparison is of one word.
     fn holds_unknown(&mut self, at: usize) -> bool {
         let Some(attribute) = self.attributes.get(at).copied() else { return false };
-        let key = key(self.local(attribute.name));
+        let key = key(self.bytes(attribute.name.local()));
         let mut alike = self.unknown.iter().filter(|earlier| earlier.key == key);
         let twice = alike.any(|earlier| {
             let earlier = self.attributes.get(earlier.at);
@@ -565,9 +586,10 @@ impl<'a> Parser<'a> {
         if other.attr != attr {
             return false;
         }
-        let (other_prefix, prefix) = (self.prefix(other.name), self.prefix(name));
-        let same_namespace = self.str(other.namespace) == self.str(uri) && (other_prefix == "xml") == (prefix == "xml");
-        same_namespace && self.local(other.name) == self.local(name)
+        let is_xml = |name: QName| self.bytes(name.prefix()) == b"xml";
+        self.str(other.namespace) == self.str(uri)
+            && is_xml(other.name) == is_xml(name)
+            && self.bytes(other.name.local()) == self.bytes(name.local())
     }
 
     // ---- Text
@@ -600,7 +622,7 @@ impl<'a> Parser<'a> {
         };
         let node = index(self.nodes.len())?;
         let parent = self.open.last().map_or(0, |open| open.node);
-        limit("bytes in a text", (span.end - span.start) as usize, self.text_limit(parent))?;
+        limit("bytes in a text", span.length(), self.text_limit(parent))?;
         self.nodes.push(Node { parent, end: node + 1, end_tag: 0, verbatim: plain, kind: Kind::Text { span, plain } });
         if !plain {
             self.not_verbatim();
@@ -694,34 +716,21 @@ impl<'a> Parser<'a> {
     }
 
     fn str(&self, span: Span) -> &str {
-        let text = if span.in_arena { self.arena.as_str() } else { self.source };
-        text.get(span.start as usize..span.end as usize).unwrap_or_default()
+        let text = if span.is_in_arena() { self.arena.as_str() } else { self.source };
+        text.get(span.range()).unwrap_or_default()
     }
 
-    /// Of a name or a prefix, which are never in the arena, where a comparison is all that follows.
-    fn in_source(&self, span: Span) -> &'a [u8] {
-        self.source.as_bytes().get(span.start as usize..span.end as usize).unwrap_or_default()
-    }
-
-    fn prefix_bytes(&self, name: QName) -> &'a [u8] {
-        self.in_source(name.span).get(..usize::from(name.prefix_length)).unwrap_or_default()
-    }
-
-    fn prefix(&self, name: QName) -> &str {
-        self.str(name.span).get(..usize::from(name.prefix_length)).unwrap_or_default()
-    }
-
-    fn local(&self, name: QName) -> &str {
-        let skip = if name.prefix_length == 0 { 0 } else { usize::from(name.prefix_length) + 1 };
-        self.str(name.span).get(skip..).unwrap_or_default()
+    /// Of the source: for names and prefixes, which are never in the arena, and mostly only compared.
+    fn bytes(&self, range: Range<usize>) -> &'a [u8] {
+        self.source.as_bytes().get(range).unwrap_or_default()
     }
 
     fn source_span(&self, start: usize, end: usize) -> Parsed<Span> {
-        Ok(Span { start: index(start)?, end: index(end)?, in_arena: false })
+        Ok(Span::in_source(index(start)?, index(end - start)?))
     }
 
     fn arena_span(&self, start: usize) -> Parsed<Span> {
-        Ok(Span { start: index(start)?, end: index(self.arena.len())?, in_arena: true })
+        Ok(Span::in_arena(index(start)?, index(self.arena.len() - start)?))
     }
 }
 
@@ -741,8 +750,8 @@ enum Context {
 }
 
 /// A number that differs for most names that differ, wherever they do.
-fn key(local: &str) -> u64 {
-    let (chunks, rest) = local.as_bytes().as_chunks::<8>();
+fn key(local: &[u8]) -> u64 {
+    let (chunks, rest) = local.as_chunks::<8>();
     let last = rest.iter().fold(local.len() as u64, |last, byte| last << 8 | u64::from(*byte));
     chunks
         .iter()
@@ -759,7 +768,7 @@ fn limit(what: &'static str, spent: usize, limit: usize) -> Parsed<()> {
 }
 
 fn index(number: usize) -> Parsed<u32> {
-    u32::try_from(number).map_err(|_| over("bytes", u32::MAX as usize))
+    u32::try_from(number).ok().filter(|number| *number < Span::LIMIT).ok_or_else(|| over("bytes", Span::LIMIT as usize))
 }
 
 #[cold]

@@ -2,24 +2,88 @@
 
 use super::names::{Attr, AttrSet, Namespace, Tag};
 
-/// A piece of text: of the source, or of the arena of decoded values.
+/// A piece of text: of the source, or of the arena of decoded values. Spans are the most of a tree, so they are
+/// two words, and which text it is stands in the highest bit of the start.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Span {
-    pub(super) start: u32,
-    pub(super) end: u32,
-    pub(super) in_arena: bool,
+    start: u32,
+    length: u32,
 }
 
 impl Span {
-    pub(super) const EMPTY: Self = Self { start: 0, end: 0, in_arena: false };
+    pub(super) const EMPTY: Self = Self { start: 0, length: 0 };
+    /// One past the last place that a span can begin at.
+    pub(super) const LIMIT: u32 = 1 << 31;
+
+    /// Of a start below [`Self::LIMIT`].
+    pub(super) const fn in_source(start: u32, length: u32) -> Self {
+        Self { start, length }
+    }
+
+    /// Of a start below [`Self::LIMIT`].
+    pub(super) const fn in_arena(start: u32, length: u32) -> Self {
+        Self { start: start | Self::LIMIT, length }
+    }
+
+    pub(super) const fn is_in_arena(self) -> bool {
+        self.start & Self::LIMIT != 0
+    }
+
+    pub(super) const fn start(self) -> usize {
+        (self.start & !Self::LIMIT) as usize
+    }
+
+    pub(super) const fn length(self) -> usize {
+        self.length as usize
+    }
+
+    pub(super) const fn end(self) -> usize {
+        self.start() + self.length()
+    }
+
+    pub(super) const fn range(self) -> std::ops::Range<usize> {
+        self.start()..self.end()
+    }
 }
 
-/// A qualified name, as written: `prefix:local` or `local`.
+/// A qualified name, as written in the source: `prefix:local` or `local`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct QName {
-    pub(super) span: Span,
-    /// Zero without a prefix; names are at most 128 bytes long.
+    pub(super) start: u32,
+    /// Of all of it; names are at most 128 bytes long.
+    pub(super) length: u8,
+    /// Zero without a prefix.
     pub(super) prefix_length: u8,
+}
+
+impl QName {
+    pub(super) const EMPTY: Self = Self { start: 0, length: 0, prefix_length: 0 };
+
+    pub(super) const fn start(self) -> usize {
+        self.start as usize
+    }
+
+    pub(super) const fn end(self) -> usize {
+        self.start as usize + self.length as usize
+    }
+
+    pub(super) const fn whole(self) -> std::ops::Range<usize> {
+        self.start()..self.end()
+    }
+
+    pub(super) const fn prefix_span(self) -> Span {
+        Span::in_source(self.start, self.prefix_length as u32)
+    }
+
+    pub(super) const fn prefix(self) -> std::ops::Range<usize> {
+        self.start()..self.start() + self.prefix_length as usize
+    }
+
+    pub(super) const fn local(self) -> std::ops::Range<usize> {
+        // Behind the colon.
+        let skip = self.prefix_length as usize + (self.prefix_length != 0) as usize;
+        self.start() + skip..self.end()
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +118,8 @@ pub(super) struct Element {
     pub(super) name: QName,
     pub(super) tag: Tag,
     pub(super) namespace: Namespace,
+    /// Which attributes there are.
+    pub(super) held: AttrSet,
     pub(super) attributes: (u32, u32),
     pub(super) declarations: (u32, u32),
 }
@@ -78,9 +144,10 @@ pub(super) struct Declaration {
 
 /// What stands for a node that does not exist: of no known name, so no grammar accepts it.
 const NOTHING: Element = Element {
-    name: QName { span: Span::EMPTY, prefix_length: 0 },
+    name: QName::EMPTY,
     tag: Tag::Unknown,
     namespace: Namespace::None,
+    held: AttrSet::EMPTY,
     attributes: (0, 0),
     declarations: (0, 0),
 };
@@ -99,8 +166,13 @@ impl Document {
     pub(crate) const ROOT: NodeId = NodeId(0);
 
     pub(super) fn str(&self, span: Span) -> &str {
-        let text = if span.in_arena { &self.arena } else { &self.source };
-        text.get(span.start as usize..span.end as usize).unwrap_or_default()
+        let text = if span.is_in_arena() { &self.arena } else { &self.source };
+        text.get(span.range()).unwrap_or_default()
+    }
+
+    /// As it is written, with its prefix.
+    pub(super) fn name(&self, name: QName) -> &str {
+        self.source.get(name.whole()).unwrap_or_default()
     }
 
     pub(super) fn node(&self, id: NodeId) -> Option<&Node> {
@@ -116,11 +188,11 @@ impl Document {
 
     /// How much of the source an element takes up, or a little more.
     pub(super) fn source_length(&self, id: NodeId) -> usize {
-        let start = self.element(id).name.span.start as usize;
+        let start = self.element(id).name.start();
         let next = self.node(id).and_then(|node| self.nodes.get(node.end as usize));
         let end = match next.map(|next| next.kind) {
-            Some(Kind::Element(next)) => next.name.span.start as usize,
-            Some(Kind::Text { span, .. }) if !span.in_arena => span.start as usize,
+            Some(Kind::Element(next)) => next.name.start(),
+            Some(Kind::Text { span, .. }) if !span.is_in_arena() => span.start(),
             _ => self.source.len(),
         };
         end.saturating_sub(start)
@@ -136,16 +208,15 @@ impl Document {
 
     /// As written, with its prefix: for messages only.
     pub(crate) fn written_name(&self, id: NodeId) -> &str {
-        self.str(self.element(id).name.span)
+        self.name(self.element(id).name)
     }
 
     pub(super) fn prefix(&self, name: QName) -> &str {
-        self.str(name.span).get(..usize::from(name.prefix_length)).unwrap_or_default()
+        self.source.get(name.prefix()).unwrap_or_default()
     }
 
     pub(super) fn local(&self, name: QName) -> &str {
-        let skip = if name.prefix_length == 0 { 0 } else { usize::from(name.prefix_length) + 1 };
-        self.str(name.span).get(skip..).unwrap_or_default()
+        self.source.get(name.local()).unwrap_or_default()
     }
 
     pub(super) fn attributes_of(&self, element: &Element) -> &[Attribute] {
@@ -162,13 +233,17 @@ impl Document {
     pub(crate) fn attributes(&self, id: NodeId) -> impl Iterator<Item = (Attr, &str, &str)> {
         self.attributes_of(self.element(id))
             .iter()
-            .map(|attribute| (attribute.attr, self.str(attribute.name.span), self.str(attribute.value)))
+            .map(|attribute| (attribute.attr, self.name(attribute.name), self.str(attribute.value)))
     }
 
     /// The written name of the first attribute that is none of `allowed`.
     pub(crate) fn attribute_outside(&self, id: NodeId, allowed: AttrSet) -> Option<&str> {
-        let attributes = self.attributes_of(self.element(id));
-        attributes.iter().find(|attribute| !allowed.contains(attribute.attr)).map(|found| self.str(found.name.span))
+        let element = self.element(id);
+        if element.held.is_within(allowed) {
+            return None;
+        }
+        let attributes = self.attributes_of(element);
+        attributes.iter().find(|attribute| !allowed.contains(attribute.attr)).map(|found| self.name(found.name))
     }
 
     /// Of each attribute whose written name is `id`, in some case, the element and the value.
@@ -179,8 +254,8 @@ impl Document {
                 Kind::Text { .. } => &[],
             };
             let named = |attribute: &&Attribute| {
-                let name = attribute.name.span;
-                name.end - name.start == 2 && self.str(name).eq_ignore_ascii_case("id")
+                let name = attribute.name;
+                name.length == 2 && self.name(name).eq_ignore_ascii_case("id")
             };
             attributes.iter().filter(named).map(move |attribute| (NodeId(id), self.str(attribute.value)))
         })
@@ -191,11 +266,15 @@ impl Document {
         self.attributes_of(self.element(id))
             .iter()
             .filter(|attribute| attribute.attr == Attr::Foreign)
-            .map(|attribute| (self.str(attribute.name.span), self.str(attribute.namespace)))
+            .map(|attribute| (self.name(attribute.name), self.str(attribute.namespace)))
     }
 
     pub(crate) fn attribute(&self, id: NodeId, wanted: Attr) -> Option<&str> {
-        let found = self.attributes_of(self.element(id)).iter().find(|attribute| attribute.attr == wanted)?;
+        let element = self.element(id);
+        if !element.held.contains(wanted) {
+            return None;
+        }
+        let found = self.attributes_of(element).iter().find(|attribute| attribute.attr == wanted)?;
         Some(self.str(found.value))
     }
 
@@ -220,7 +299,7 @@ impl Document {
     #[cfg(feature = "test-support")]
     pub(crate) fn text_place(&self, id: NodeId) -> Option<std::ops::Range<usize>> {
         match self.node(NodeId(id.0.saturating_add(1)))?.kind {
-            Kind::Text { span, .. } if !span.in_arena => Some(span.start as usize..span.end as usize),
+            Kind::Text { span, .. } if !span.is_in_arena() => Some(span.range()),
             _ => None,
         }
     }
