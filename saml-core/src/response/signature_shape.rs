@@ -29,6 +29,52 @@ pub(crate) struct SignedInfo {
     pub(super) digest_value: String,
 }
 
+impl SignedInfo {
+    /// Whether `canonical` says this and nothing beside it, letter by letter as nearly every signer has it:
+    /// exclusive canonicalization without prefixes, and no Id, Type or white space. What is written in
+    /// another way has to be parsed for an answer.
+    pub(super) fn is_all_of(&self, canonical: &str) -> bool {
+        let plain = Method::Exclusive { prefixes: Vec::new() };
+        let named =
+            (name_of(&SIGNATURE_METHODS, &self.signature_method), name_of(&DIGEST_METHODS, &self.digest_method));
+        let (Some(signature_method), Some(digest_method)) = named else { return false };
+        let prefix =
+            canonical.strip_prefix('<').and_then(|rest| rest.split_once("SignedInfo")).map(|(prefix, _)| prefix);
+        let declared = match prefix {
+            Some("") => "",
+            Some("ds:") => ":ds",
+            _ => return false,
+        };
+        // Nothing that could be markup, so that the values end where they seem to.
+        let simple = |value: &str| value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"#_.-+/=".contains(&byte));
+        if self.canonicalization != plain
+            || self.transform != plain
+            || !simple(&self.reference_uri)
+            || !simple(&self.digest_value)
+        {
+            return false;
+        }
+        let p = prefix.unwrap_or_default();
+        #[rustfmt::skip]
+        let pieces = [
+            "<", p, "SignedInfo xmlns", declared, "=\"http://www.w3.org/2000/09/xmldsig#\">",
+            "<", p, "CanonicalizationMethod Algorithm=\"", EXCLUSIVE, "\"></", p, "CanonicalizationMethod>",
+            "<", p, "SignatureMethod Algorithm=\"", signature_method, "\"></", p, "SignatureMethod>",
+            "<", p, "Reference URI=\"", &self.reference_uri, "\">",
+            "<", p, "Transforms>",
+            "<", p, "Transform Algorithm=\"", ENVELOPED, "\"></", p, "Transform>",
+            "<", p, "Transform Algorithm=\"", EXCLUSIVE, "\"></", p, "Transform>",
+            "</", p, "Transforms>",
+            "<", p, "DigestMethod Algorithm=\"", digest_method, "\"></", p, "DigestMethod>",
+            "<", p, "DigestValue>", &self.digest_value, "</", p, "DigestValue>",
+            "</", p, "Reference>",
+            "</", p, "SignedInfo>",
+        ];
+        let rest = pieces.iter().try_fold(canonical, |rest, piece| rest.strip_prefix(*piece));
+        rest == Some("")
+    }
+}
+
 const WITH_ID: AttrSet = AttrSet::EMPTY.with(Attr::Id);
 const ALGORITHM: AttrSet = AttrSet::EMPTY.with(Attr::Algorithm);
 
@@ -77,27 +123,41 @@ fn algorithm(document: &Document, node: NodeId) -> Result<&str, Rejection> {
     required_attribute(document, node, Attr::Algorithm, "Algorithm")
 }
 
-/// RFC 6931 §2.3.2 to §2.3.6. The key, not the message, decides which family is tried.
-pub(crate) fn signature_method(uri: &str) -> Result<(KeyFamily, HashAlgorithm), Rejection> {
-    match uri {
-        "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256" => Ok((KeyFamily::Rsa, HashAlgorithm::Sha256)),
-        "http://www.w3.org/2001/04/xmldsig-more#rsa-sha384" => Ok((KeyFamily::Rsa, HashAlgorithm::Sha384)),
-        "http://www.w3.org/2001/04/xmldsig-more#rsa-sha512" => Ok((KeyFamily::Rsa, HashAlgorithm::Sha512)),
-        "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha256" => Ok((KeyFamily::Ecdsa, HashAlgorithm::Sha256)),
-        "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha384" => Ok((KeyFamily::Ecdsa, HashAlgorithm::Sha384)),
-        "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha512" => Ok((KeyFamily::Ecdsa, HashAlgorithm::Sha512)),
-        other => Err(Rejection::SignatureAlgorithmForbidden { seen: shortened(other) }),
-    }
-}
+/// RFC 6931 §2.3.2 to §2.3.6.
+const SIGNATURE_METHODS: [(&str, (KeyFamily, HashAlgorithm)); 6] = [
+    ("http://www.w3.org/2001/04/xmldsig-more#rsa-sha256", (KeyFamily::Rsa, HashAlgorithm::Sha256)),
+    ("http://www.w3.org/2001/04/xmldsig-more#rsa-sha384", (KeyFamily::Rsa, HashAlgorithm::Sha384)),
+    ("http://www.w3.org/2001/04/xmldsig-more#rsa-sha512", (KeyFamily::Rsa, HashAlgorithm::Sha512)),
+    ("http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha256", (KeyFamily::Ecdsa, HashAlgorithm::Sha256)),
+    ("http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha384", (KeyFamily::Ecdsa, HashAlgorithm::Sha384)),
+    ("http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha512", (KeyFamily::Ecdsa, HashAlgorithm::Sha512)),
+];
 
 /// XML Encryption 1.1 §5.8, RFC 6931 §2.1.3.
+const DIGEST_METHODS: [(&str, HashAlgorithm); 3] = [
+    ("http://www.w3.org/2001/04/xmlenc#sha256", HashAlgorithm::Sha256),
+    ("http://www.w3.org/2001/04/xmldsig-more#sha384", HashAlgorithm::Sha384),
+    ("http://www.w3.org/2001/04/xmlenc#sha512", HashAlgorithm::Sha512),
+];
+
+const ENVELOPED: &str = "http://www.w3.org/2000/09/xmldsig#enveloped-signature";
+const EXCLUSIVE: &str = "http://www.w3.org/2001/10/xml-exc-c14n#";
+
+fn meant_by<T: Copy>(methods: &[(&str, T)], uri: &str) -> Option<T> {
+    methods.iter().find(|(name, _)| *name == uri).map(|(_, method)| *method)
+}
+
+fn name_of<'a, T: PartialEq>(methods: &[(&'a str, T)], wanted: &T) -> Option<&'a str> {
+    methods.iter().find(|(_, method)| method == wanted).map(|(name, _)| *name)
+}
+
+/// The key, not the message, decides which family is tried.
+pub(crate) fn signature_method(uri: &str) -> Result<(KeyFamily, HashAlgorithm), Rejection> {
+    meant_by(&SIGNATURE_METHODS, uri).ok_or_else(|| Rejection::SignatureAlgorithmForbidden { seen: shortened(uri) })
+}
+
 fn digest_method(uri: &str) -> Result<HashAlgorithm, Rejection> {
-    match uri {
-        "http://www.w3.org/2001/04/xmlenc#sha256" => Ok(HashAlgorithm::Sha256),
-        "http://www.w3.org/2001/04/xmldsig-more#sha384" => Ok(HashAlgorithm::Sha384),
-        "http://www.w3.org/2001/04/xmlenc#sha512" => Ok(HashAlgorithm::Sha512),
-        other => Err(Rejection::DigestAlgorithmForbidden { seen: shortened(other) }),
-    }
+    meant_by(&DIGEST_METHODS, uri).ok_or_else(|| Rejection::DigestAlgorithmForbidden { seen: shortened(uri) })
 }
 
 /// Exactly enveloped-signature, then one canonicalization: nothing else can be put between the element
@@ -113,7 +173,7 @@ fn transforms(document: &Document, node: NodeId) -> Result<Method, Rejection> {
         return Err(Rejection::TransformForbidden { seen: shortened(&names.join(", ")) });
     };
     let first = algorithm(document, *enveloped)?;
-    if first != "http://www.w3.org/2000/09/xmldsig#enveloped-signature" {
+    if first != ENVELOPED {
         return Err(Rejection::TransformForbidden { seen: shortened(first) });
     }
     empty_with(document, *enveloped, ALGORITHM)?;
@@ -125,7 +185,7 @@ fn canonicalization(document: &Document, node: NodeId) -> Result<Method, Rejecti
     attributes(document, node, ALGORITHM)?;
     let uri = algorithm(document, node)?;
     match uri {
-        "http://www.w3.org/2001/10/xml-exc-c14n#" => Ok(Method::Exclusive { prefixes: prefix_list(document, node)? }),
+        EXCLUSIVE => Ok(Method::Exclusive { prefixes: prefix_list(document, node)? }),
         "http://www.w3.org/TR/2001/REC-xml-c14n-20010315" | "http://www.w3.org/2006/12/xml-c14n11" => {
             Content::of(document, node)?.end()?;
             Ok(Method::Inclusive)
@@ -178,6 +238,8 @@ pub(super) fn unread_key_info(document: &Document, node: NodeId) -> Result<(), R
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::xml::{Comments, Limits, XmlText, parse};
 
@@ -199,5 +261,93 @@ mod tests {
         check("xs", &["xs"]);
         check("#default", &[""]);
         check(" xs  #default&#9;ds&#10;", &["xs", "", "ds"]);
+    }
+
+    /// The canonical form of a SignedInfo as signers write it, and what it says.
+    fn plain(prefix: &str, signature: &str, digest: &str) -> (String, SignedInfo) {
+        let (p, declared) = if prefix.is_empty() {
+            (String::new(), String::new())
+        } else {
+            (format!("{prefix}:"), format!(":{prefix}"))
+        };
+        let canonical = format!(
+            "<{p}SignedInfo xmlns{declared}=\"http://www.w3.org/2000/09/xmldsig#\">\
+             <{p}CanonicalizationMethod Algorithm=\"http://www.w3.org/2001/10/xml-exc-c14n#\"></{p}CanonicalizationMethod>\
+             <{p}SignatureMethod Algorithm=\"{signature}\"></{p}SignatureMethod><{p}Reference URI=\"#_1\"><{p}Transforms>\
+             <{p}Transform Algorithm=\"http://www.w3.org/2000/09/xmldsig#enveloped-signature\"></{p}Transform>\
+             <{p}Transform Algorithm=\"http://www.w3.org/2001/10/xml-exc-c14n#\"></{p}Transform></{p}Transforms>\
+             <{p}DigestMethod Algorithm=\"{digest}\"></{p}DigestMethod><{p}DigestValue>AAAA</{p}DigestValue></{p}Reference>\
+             </{p}SignedInfo>"
+        );
+        let said = said_by(&canonical).unwrap();
+        (canonical, said)
+    }
+
+    fn said_by(xml: &str) -> Result<SignedInfo, Rejection> {
+        let document = parse(XmlText::admit(xml.as_bytes().to_vec())?, &Limits::RESPONSE, Comments::Refuse)?;
+        signed_info(&document, Document::ROOT)
+    }
+
+    #[test]
+    fn what_every_signer_writes_is_known_without_parsing() {
+        for prefix in ["ds", ""] {
+            for (signature, _) in SIGNATURE_METHODS {
+                for (digest, _) in DIGEST_METHODS {
+                    let (canonical, said) = plain(prefix, signature, digest);
+                    assert!(said.is_all_of(&canonical), "{canonical}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_says_something_else_or_more_is_not_taken_for_it() {
+        let (canonical, said) = plain("ds", SIGNATURE_METHODS[0].0, DIGEST_METHODS[0].0);
+        for other in [
+            plain("dsig", SIGNATURE_METHODS[0].0, DIGEST_METHODS[0].0).0,
+            plain("ds", SIGNATURE_METHODS[1].0, DIGEST_METHODS[0].0).0,
+            plain("ds", SIGNATURE_METHODS[0].0, DIGEST_METHODS[1].0).0,
+            canonical.replace("#_1", "#_2"),
+            canonical.replace(" URI=", " Id=\"_3\" URI="),
+            canonical.replace("AAAA", "AAAB"),
+            format!("{canonical} "),
+            format!(" {canonical}"),
+        ] {
+            assert!(!said.is_all_of(&other), "{other}");
+        }
+        let exclusive = |prefix: &str| Method::Exclusive { prefixes: vec![prefix.to_owned()] };
+        assert!(!SignedInfo { canonicalization: exclusive("xs"), ..said.clone() }.is_all_of(&canonical));
+        assert!(!SignedInfo { transform: exclusive("xs"), ..said.clone() }.is_all_of(&canonical));
+        assert!(!SignedInfo { transform: Method::Inclusive, ..said }.is_all_of(&canonical));
+    }
+
+    #[test]
+    fn a_value_that_holds_markup_is_not_compared_as_text() {
+        let (canonical, said) = plain("ds", SIGNATURE_METHODS[0].0, DIGEST_METHODS[0].0);
+        let markup = "AAAA</ds:DigestValue><ds:DigestValue>BBBB";
+        let in_text = SignedInfo { digest_value: markup.to_owned(), ..said.clone() };
+        assert!(!in_text.is_all_of(&canonical.replace("AAAA", markup)));
+        let markup = "#_1\" Type=\"x";
+        let in_value = SignedInfo { reference_uri: markup.to_owned(), ..said };
+        assert!(!in_value.is_all_of(&canonical.replace("#_1", markup)));
+    }
+
+    proptest! {
+        #[test]
+        fn the_short_comparison_never_says_more_than_the_long_one(
+            place in any::<prop::sample::Index>(),
+            length in 0_usize..30,
+            text in "[<>/=\" a-zA-Z#]{0,8}",
+            prefix in prop::sample::select(vec!["ds", ""]),
+        ) {
+            let (canonical, said) = plain(prefix, SIGNATURE_METHODS[0].0, DIGEST_METHODS[0].0);
+            let place = place.index(canonical.len());
+            let mut changed = canonical.clone();
+            changed.replace_range(place..(place + length).min(canonical.len()), &text);
+            prop_assert_eq!(said.is_all_of(&changed), changed == canonical);
+            if let Ok(other) = said_by(&changed) {
+                prop_assert!(!other.is_all_of(&canonical) || other == said);
+            }
+        }
     }
 }
