@@ -43,6 +43,10 @@ pub enum MetadataError {
     NoKey,
     #[error("metadata holds a certificate that cannot be used: {0}")]
     Certificate(#[source] CertificateError),
+    #[error(
+        "metadata says validUntil={seen:?}: wanted an instant in UTC such as 2027-01-31T00:00:00Z; export it again, or take the attribute out of the file"
+    )]
+    ValidUntil { seen: String },
     #[error("metadata holds an address that cannot be used: {0}")]
     Address(#[source] IdError),
 }
@@ -85,7 +89,7 @@ impl IdpMetadata {
     /// Reads the one EntityDescriptor of `entity_id`.
     ///
     /// # Errors
-    /// Not metadata, of another entity, of another role, or without a usable key.
+    /// Not metadata, of another entity, of another role, without a usable key, or of a `validUntil` that is no instant.
     pub fn parse(xml: &[u8], entity_id: &EntityId) -> Result<Self, MetadataError> {
         let document = document(xml)?;
         let entity = entity(&document, entity_id)?;
@@ -101,7 +105,7 @@ impl IdpMetadata {
             valid_until: None,
         };
         for node in [Document::ROOT, entity, role] {
-            metadata.note_valid_until(&document, node);
+            metadata.note_valid_until(&document, node)?;
         }
         for child in elements(&document, role) {
             match document.tag(child) {
@@ -114,12 +118,12 @@ impl IdpMetadata {
         if metadata.certificates.is_empty() { Err(MetadataError::NoKey) } else { Ok(metadata) }
     }
 
-    fn note_valid_until(&mut self, document: &Document, node: NodeId) {
-        let found = document.attribute(node, Attr::ValidUntil).and_then(|text| Timestamp::parse(text).ok());
-        self.valid_until = match (self.valid_until, found) {
-            (Some(earlier), Some(found)) => Some(earlier.min(found)),
-            (earlier, found) => earlier.or(found),
-        };
+    /// SAML Core 2.0 §1.3.3: in UTC. What cannot be read could have passed long ago, so it is not taken for absent.
+    fn note_valid_until(&mut self, document: &Document, node: NodeId) -> Result<(), MetadataError> {
+        let Some(text) = document.attribute(node, Attr::ValidUntil) else { return Ok(()) };
+        let found = Timestamp::parse(text).map_err(|_| MetadataError::ValidUntil { seen: shortened(text) })?;
+        self.valid_until = Some(self.valid_until.map_or(found, |earlier| earlier.min(found)));
+        Ok(())
     }
 
     /// A missing `use` means both purposes (SAML Metadata 2.0 §2.4.1.1).

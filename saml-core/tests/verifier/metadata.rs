@@ -249,6 +249,16 @@ fn the_gate_is_its_own() {
 }
 
 #[test]
+fn an_end_that_cannot_be_read_is_not_taken_for_none() {
+    for seen in ["2026-12-01T00:00:00+01:00", "2026-12-01", "", "never"] {
+        for element in ["EntityDescriptor ", "IDPSSODescriptor "] {
+            let xml = good().replacen(element, &format!("{element}validUntil=\"{seen}\" "), 1);
+            assert_eq!(parse(&xml).map(drop), Err(MetadataError::ValidUntil { seen: seen.to_owned() }));
+        }
+    }
+}
+
+#[test]
 fn single_logout_addresses_and_wishes_are_read() {
     let plain = parse(&good()).unwrap();
     assert_eq!((plain.logout_redirect, plain.logout_post), (None, None));
