@@ -100,7 +100,8 @@ pub(crate) static ROOT: Table = Table {
             Kind::Boolean,
             "`false`",
             "have a second verifier (samael, on libxml2 and xmlsec) judge each login that ours accepts, and refuse it where \
-             they differ; only in a build with the feature `second-opinion`, and not with a decryption key",
+             they differ (it reads no Assertion whose NameID is empty, so such a login is refused); only in a build \
+             with the feature `second-opinion`, and not with a decryption key",
         ),
         Key::optional("log", Kind::Section(&server::LOG), "its defaults", "what is logged, and how"),
         Key::optional(
