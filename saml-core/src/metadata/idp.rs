@@ -104,7 +104,8 @@ impl IdpMetadata {
             want_authn_requests_signed: matches!(named(&document, role, "WantAuthnRequestsSigned"), Some("true" | "1")),
             valid_until: None,
         };
-        for node in [Document::ROOT, entity, role] {
+        // It holds for all that an element contains (SAML Metadata 2.0 §2.3.1).
+        for node in document.with_ancestors(role) {
             metadata.note_valid_until(&document, node)?;
         }
         for child in elements(&document, role) {

@@ -17,7 +17,9 @@ pub fn resigned(message: &[u8], sign: &dyn Fn(&[u8]) -> Vec<u8>) -> Option<Vec<u
     for number in (0..count.min(2)).rev() {
         message = replaced(&message, number, |document, node| {
             let shape = signature(document, node).ok()?;
-            let signed = canonicalize(document, document.parent(node)?, Some(node), &shape.info.transform);
+            let signed =
+                canonicalize(document, document.with_ancestors(node).nth(1)?, Some(node), &shape.info.transform)
+                    .ok()?;
             let value = digest::digest(algorithm(shape.info.digest_method), signed.as_slice());
             let place = document.descendants(node).find(|inner| document.tag(*inner) == Tag::DigestValue)?;
             Some((place, STANDARD.encode(value)))

@@ -304,9 +304,12 @@ impl Document {
         }
     }
 
-    #[cfg(feature = "test-support")]
-    pub(crate) fn parent(&self, id: NodeId) -> Option<NodeId> {
-        self.node(id).map(|node| NodeId(node.parent))
+    /// The node, the one around it, and so on up to the root.
+    pub(crate) fn with_ancestors(&self, id: NodeId) -> impl Iterator<Item = NodeId> {
+        std::iter::successors(Some(id), |id| match *id {
+            Self::ROOT => None,
+            id => self.node(id).map(|node| NodeId(node.parent)),
+        })
     }
 
     /// Every node of the subtree below `id` that is an element, in document order.

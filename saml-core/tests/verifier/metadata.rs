@@ -259,6 +259,16 @@ fn an_end_that_cannot_be_read_is_not_taken_for_none() {
 }
 
 #[test]
+fn the_end_of_a_group_is_that_of_all_in_it() {
+    let within = |until: &str| {
+        let group = format!("<md:EntitiesDescriptor validUntil=\"{until}\">{}</md:EntitiesDescriptor>", good());
+        parse(&entities(&group)).map(|metadata| metadata.valid_until.map(|until| until.to_string()))
+    };
+    assert_eq!(within("2001-01-01T00:00:00Z"), Ok(Some("2001-01-01T00:00:00.000Z".to_owned())));
+    assert_eq!(within("soon"), Err(MetadataError::ValidUntil { seen: "soon".to_owned() }));
+}
+
+#[test]
 fn single_logout_addresses_and_wishes_are_read() {
     let plain = parse(&good()).unwrap();
     assert_eq!((plain.logout_redirect, plain.logout_post), (None, None));
