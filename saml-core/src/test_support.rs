@@ -48,9 +48,9 @@ pub fn admit(bytes: &[u8]) -> Result<String, Rejection> {
 /// The canonical form of the root element.
 ///
 /// # Errors
-/// As [`parse`].
+/// As [`parse`], and a canonical form out of proportion.
 pub fn canonicalize(xml: &[u8], method: &Method) -> Result<Vec<u8>, Rejection> {
-    Ok(canonical::canonicalize(&parse(xml)?.0, Document::ROOT, None, &method.into()).as_slice().to_vec())
+    Ok(canonical::canonicalize(&parse(xml)?.0, Document::ROOT, None, &method.into())?.as_slice().to_vec())
 }
 
 impl Tree {
@@ -92,13 +92,16 @@ impl Tree {
         })
     }
 
-    /// The canonical form of an element, without the element `skip`; `None` where there is no such element.
+    /// The canonical form of an element, without the element `skip`; `None` where there is no such element, or where it
+    /// is out of proportion.
     pub fn canonicalize(&self, element: usize, skip: Option<usize>, method: &Method) -> Option<Vec<u8>> {
         let skip = match skip {
             Some(number) => Some(self.element(number)?),
             None => None,
         };
-        Some(canonical::canonicalize(&self.0, self.element(element)?, skip, &method.into()).as_slice().to_vec())
+        canonical::canonicalize(&self.0, self.element(element)?, skip, &method.into())
+            .ok()
+            .map(|bytes| bytes.as_slice().to_vec())
     }
 
     /// Whether the document was parsed from its own canonical form.

@@ -26,7 +26,7 @@ pub fn resigned(message: &[u8], sign: &dyn Fn(&[u8]) -> Vec<u8>) -> Option<Vec<u
         })?;
         message = replaced(&message, number, |document, node| {
             let shape = signature(document, node).ok()?;
-            let signed_info = canonicalize(document, shape.signed_info, None, &shape.info.canonicalization);
+            let signed_info = canonicalize(document, shape.signed_info, None, &shape.info.canonicalization).ok()?;
             Some((shape.signature_value, STANDARD.encode(sign(signed_info.as_slice()))))
         })?;
     }

@@ -314,7 +314,7 @@ fn attribute(document: &Document, node: NodeId) -> Result<AttributeShape, Reject
 
 /// Exclusive canonicalization writes the namespace of such an attribute again on each sibling, so the length of its
 /// name is what bounds by how much a canonical form is longer than its source.
-const MAX_FOREIGN_NAMESPACE: usize = 96;
+const MAX_FOREIGN_NAMESPACE: usize = 80;
 
 fn foreign_attributes(document: &Document, node: NodeId) -> Result<(), Rejection> {
     let mut found = 0;

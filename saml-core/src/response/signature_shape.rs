@@ -214,10 +214,17 @@ fn prefix_list(document: &Document, node: NodeId) -> Result<Vec<String>, Rejecti
     Ok(prefixes)
 }
 
+/// A chain of certificates has some twenty elements. Without a bound a canonical form grows: a short element of the
+/// default namespace has it declared again on each.
+const MAX_KEY_INFO: usize = 64;
+
 /// A KeyInfo holds only elements of ds and dsig11, and none in which a second signature could hide. Keys
 /// come from the settings; it is never read for one.
 pub(super) fn unread_key_info(document: &Document, node: NodeId) -> Result<(), Rejection> {
     attributes(document, node, WITH_ID)?;
+    if document.descendants(node).nth(MAX_KEY_INFO).is_some() {
+        return Err(refused(document, node, "it holds more than 64 elements"));
+    }
     for inner in document.descendants(node) {
         let foreign = !matches!(document.namespace(inner), Namespace::Ds | Namespace::Dsig11);
         let structural = !matches!(document.tag(inner), Tag::Unknown | Tag::X509Data | Tag::X509Certificate);

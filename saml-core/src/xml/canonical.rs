@@ -1,12 +1,14 @@
 //! Canonicalization without comments: Exclusive XML Canonicalization 1.0, and Canonical XML 1.0 and 1.1,
 //! which are the same here, for no `xml:*` attribute can be inherited into a signed part.
 //!
-//! It is infallible by type, and its output is never empty: an element has at least its two tags.
+//! What it cannot write within its bound is an error by type, and its output is never empty: an element has at least
+//! its two tags.
 
 use std::cmp::Ordering;
 
 use super::lexical::same;
 use super::tree::{Attribute, Declaration, Document, Element, Kind, NodeId, QName};
+use crate::rejection::Rejection;
 
 /// How an element is written; chosen by a Signature.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,14 +38,30 @@ impl CanonicalBytes {
     }
 }
 
+/// By how much a canonical form may be longer than its document. Canonicalization writes a namespace again on each
+/// sibling that uses it, and is paid for before a digest can be wrong.
+const MAX_GROWTH: usize = 8;
+
 /// The canonical form of the element `id`, without the subtree of `skip`.
-pub(crate) fn canonicalize(document: &Document, id: NodeId, skip: Option<NodeId>, method: &Method) -> CanonicalBytes {
+///
+/// # Errors
+/// It is more than eight times as long as the whole document; nothing is written beyond that.
+pub(crate) fn canonicalize(
+    document: &Document,
+    id: NodeId,
+    skip: Option<NodeId>,
+    method: &Method,
+) -> Result<CanonicalBytes, Rejection> {
     // Rarely longer than its source; if so, it grows.
     let text = String::with_capacity(document.source_length(id) + 512);
-    let mut copy = Copy { source: &document.source, text, from: 0, to: 0 };
+    let limit = MAX_GROWTH * document.source.len();
+    let mut copy = Copy { source: &document.source, text, from: 0, to: 0, limit };
     Writer::new(document, skip, method, &mut copy).write(id);
     copy.flush();
-    CanonicalBytes(copy.text)
+    if copy.is_settled() {
+        return Err(Rejection::XmlLimitExceeded { what: "bytes in a canonical form", limit });
+    }
+    Ok(CanonicalBytes(copy.text))
 }
 
 /// Whether the document was parsed from its own canonical form.
@@ -58,6 +76,9 @@ trait Sink {
 
     /// As [`Self::put`] of `source[start..end]`.
     fn put_source(&mut self, start: usize, end: usize);
+
+    /// Whether nothing that is put can change the outcome any more.
+    fn is_settled(&self) -> bool;
 }
 
 /// Appends to `text`. What follows each other in the source too is copied in one go: of a source that is
@@ -68,6 +89,8 @@ struct Copy<'a> {
     /// A piece of the source that comes next and is not yet copied.
     from: usize,
     to: usize,
+    /// The most that is written.
+    limit: usize,
 }
 
 impl Copy<'_> {
@@ -99,6 +122,10 @@ impl Sink for Copy<'_> {
         }
         self.to = end;
     }
+
+    fn is_settled(&self) -> bool {
+        self.text.len() > self.limit
+    }
 }
 
 /// How far the source is what was put; `None` once something else came.
@@ -123,6 +150,10 @@ impl Sink for Comparison<'_> {
         } else {
             self.put(self.source.get(start..end).unwrap_or_default());
         }
+    }
+
+    fn is_settled(&self) -> bool {
+        self.agreed.is_none()
     }
 }
 
@@ -257,7 +288,7 @@ impl<'a, S: Sink> Writer<'a, S> {
         let document = self.document;
         let Some(end) = document.node(id).map(|node| node.end) else { return };
         let mut next = NodeId(id.0 + 1);
-        while next.0 < end {
+        while next.0 < end && !self.sink.is_settled() {
             let Some(node) = document.node(next) else { return };
             match node.kind {
                 _ if self.skip == Some(next) => {}
@@ -487,7 +518,7 @@ mod tests {
     fn check(xml: &str, node: u32, skip: Option<u32>, method: &Method, expected: &str) {
         let text = XmlText::admit(xml.as_bytes().to_vec()).unwrap();
         let document = parse(text, &Limits::RESPONSE, Comments::Refuse).unwrap();
-        let seen = canonicalize(&document, NodeId(node), skip.map(NodeId), method);
+        let seen = canonicalize(&document, NodeId(node), skip.map(NodeId), method).unwrap();
         assert_eq!(std::str::from_utf8(seen.as_slice()).unwrap(), expected);
         let again =
             parse(XmlText::admit(seen.as_slice().to_vec()).unwrap(), &Limits::RESPONSE, Comments::Refuse).unwrap();
@@ -658,6 +689,41 @@ mod tests {
         fn put_source(&mut self, start: usize, end: usize) {
             self.pieces.push(format!("={}", &self.source[start..end]));
         }
+
+        fn is_settled(&self) -> bool {
+            false
+        }
+    }
+
+    #[test]
+    fn a_canonical_form_out_of_proportion_is_an_error() {
+        // Each `<x/>` has the namespace declared again, as long as it has to be for eight times the source.
+        let xml = |length: usize, count: usize| {
+            let apex =
+                format!("<p:a xmlns:p=\"urn:p\" xmlns=\"urn:{}\">{}</p:a>", "x".repeat(length), "<x/>".repeat(count));
+            let text = XmlText::admit(apex.clone().into_bytes()).unwrap();
+            let document = parse(text, &Limits::RESPONSE, Comments::Refuse).unwrap();
+            let form = canonicalize(&document, Document::ROOT, None, &exclusive(&[]));
+            (apex.len(), form.map(|form| form.as_slice().len()))
+        };
+        let (source, form) = xml(12, 1_000);
+        assert!(form.as_ref().is_ok_and(|form| *form > 7 * source && *form <= 8 * source), "{form:?} of {source}");
+        for length in [13, 100, 200] {
+            let (source, form) = xml(length, 1_000);
+            let what = "bytes in a canonical form";
+            assert_eq!(form, Err(Rejection::XmlLimitExceeded { what, limit: 8 * source }), "{length}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_written_once_a_canonical_form_is_out_of_proportion() {
+        let xml = format!("<p:a xmlns:p=\"urn:p\" xmlns=\"urn:{}\">{}</p:a>", "x".repeat(200), "<x/>".repeat(1_000));
+        let text = XmlText::admit(xml.into_bytes()).unwrap();
+        let document = parse(text, &Limits::RESPONSE, Comments::Refuse).unwrap();
+        let limit = 10_000;
+        let mut copy = Copy { source: &document.source, text: String::new(), from: 0, to: 0, limit };
+        Writer::new(&document, None, &exclusive(&[]), &mut copy).write(Document::ROOT);
+        assert!(copy.is_settled() && copy.text.len() < limit + 1_000, "{}", copy.text.len());
     }
 
     #[test]
@@ -753,8 +819,8 @@ mod tests {
             for method in [Method::Inclusive, exclusive(&[]), exclusive(&["", "q"])] {
                 for apex in &elements {
                     for skip in elements.iter().map(|skip| Some(*skip)).chain([None]).filter(|skip| *skip != Some(*apex)) {
-                        let seen = canonicalize(&document, *apex, skip, &method).0;
-                        prop_assert_eq!(seen, canonicalize(&one_by_one, *apex, skip, &method).0);
+                        let seen = canonicalize(&document, *apex, skip, &method).map(|bytes| bytes.0);
+                        prop_assert_eq!(seen, canonicalize(&one_by_one, *apex, skip, &method).map(|bytes| bytes.0));
                     }
                 }
                 prop_assert_eq!(is_canonical_form(&document, &method), is_canonical_form(&one_by_one, &method));

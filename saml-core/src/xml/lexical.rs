@@ -11,7 +11,7 @@ const fn classes() -> [u8; 256] {
     while byte < 0x80 {
         let in_name = byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
         let in_uri =
-            byte.is_ascii_graphic() && !matches!(byte, b'<' | b'>' | b'"' | b'`' | b'{' | b'}' | b'|' | b'\\' | b'^');
+            byte.is_ascii_graphic() && !matches!(byte, b'<' | b'>' | b'"' | b'`' | b'{'..=b'}' | b'['..=b'^' | b'&');
         #[expect(clippy::indexing_slicing, reason = "a mistake would not compile")]
         {
             classes[byte as usize] = in_name as u8 * IN_NAME + in_uri as u8 * IN_URI;
@@ -83,14 +83,32 @@ pub(super) fn begins_with(bytes: &[u8], beginning: &[u8]) -> bool {
     }
 }
 
-/// RFC 3986 §3.1: a scheme, a colon, and then only characters that a URI may hold. Relative namespace
-/// names are what made libxml2's canonicalization fail silently (CVE-2025-66568, CVE-2025-66578).
+/// RFC 3986 §3: a scheme, a colon, and then only what a URI may hold where it may hold it. What libxml2 does not read as
+/// a URI made its canonicalization fail silently (CVE-2025-66568, CVE-2025-66578), so a name is refused that could be
+/// read in two ways: it has no `&`, which libxml2 writes as it is, no brackets, one fragment, and a port of digits.
 pub(super) fn is_absolute(uri: &str) -> bool {
     let Some((scheme, rest)) = uri.split_once(':') else { return false };
     scheme.starts_with(|first: char| first.is_ascii_alphabetic())
         && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
         && !rest.is_empty()
         && uri.bytes().all(|byte| is_of(IN_URI, byte))
+        && uri.bytes().filter(|byte| *byte == b'#').count() <= 1
+        && rest
+            .split('%')
+            .skip(1)
+            .all(|after| after.len() >= 2 && after.bytes().take(2).all(|digit| digit.is_ascii_hexdigit()))
+        && rest.strip_prefix("//").is_none_or(is_authority)
+}
+
+/// RFC 3986 §3.2: whatever stands before the path; a port has one to five digits.
+fn is_authority(rest: &str) -> bool {
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    match authority.split_once(':') {
+        None => !authority.is_empty(),
+        Some((host, port)) => {
+            !host.is_empty() && (1..=5).contains(&port.len()) && port.bytes().all(|digit| digit.is_ascii_digit())
+        }
+    }
 }
 
 /// What stands behind an `&`: the character and the length up to and with the `;`.
@@ -161,6 +179,54 @@ mod tests {
                 other[place] ^= 1;
                 assert!(!same(name, &other) && !begins_with(&other, name), "{place} of {length}");
             }
+        }
+    }
+
+    #[test]
+    fn a_namespace_name_is_a_uri_that_can_be_read_in_one_way() {
+        for good in [
+            "u:x",
+            "urn:oasis:names:tc:SAML:2.0:profiles:attribute:X500",
+            "http://schemas.xmlsoap.org/ws/2009/09/identity/claims",
+            "http://a:80/b?c=d#e",
+            "http://a",
+            "u:%41b",
+        ] {
+            assert!(is_absolute(good), "{good}");
+        }
+        for bad in [
+            "",
+            "x",
+            ":x",
+            "u:",
+            "1:x",
+            "u x:y",
+            "u:a&b",
+            "u:a b",
+            "u:[",
+            "u:]",
+            "u:^",
+            "u:\\",
+            "u:{",
+            "u:|",
+            "u:}",
+            "u:<",
+            "u:\"",
+            "u:`",
+            "u:%",
+            "u:%4",
+            "u:%zz",
+            "u:%4z",
+            "u:a#b#c",
+            "http://a:b/",
+            "http://a:/",
+            "http://:80/",
+            "http:///a",
+            "http://a:123456/",
+            "http://[::1]/",
+            "u:\u{e4}",
+        ] {
+            assert!(!is_absolute(bad), "{bad}");
         }
     }
 
