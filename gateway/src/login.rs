@@ -97,22 +97,24 @@ pub fn awaited(state: PendingState, binding: Option<&BrowserBinding>) -> Result<
     }
 }
 
-/// Whether the certificate behind the signature may still be used: its date counts only where the settings say so.
+/// Whether the certificates behind the signatures may still be used: their dates count only where the settings say so.
 ///
 /// # Errors
-/// It has ended.
-pub fn check_signer(
+/// One has ended.
+pub fn check_signers(
     idp: &IdentityProvider,
     trusted: &TrustedIdp,
     login: &AcceptedLogin,
     now: Timestamp,
 ) -> Result<(), Refusal> {
-    let signer = trusted.certificates().iter().find(|known| known.fingerprint() == login.signed_with());
-    match (idp.expired_certificates, signer) {
-        (ExpiredCertificates::Refuse, Some(signer)) if signer.not_after() <= now => {
-            Err(Refusal::CertificateExpired { fingerprint: signer.fingerprint(), ended: signer.not_after() })
-        }
-        (ExpiredCertificates::Accept | ExpiredCertificates::Refuse, _) => Ok(()),
+    if idp.expired_certificates == ExpiredCertificates::Accept {
+        return Ok(());
+    }
+    let signers: Vec<_> = login.verified_with().collect();
+    let mut ended = trusted.certificates().iter().filter(|known| known.not_after() <= now);
+    match ended.find(|known| signers.contains(&known.fingerprint())) {
+        Some(ended) => Err(Refusal::CertificateExpired { fingerprint: ended.fingerprint(), ended: ended.not_after() }),
+        None => Ok(()),
     }
 }
 

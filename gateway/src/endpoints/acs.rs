@@ -186,7 +186,7 @@ async fn verify(
         idp.look_early(now);
     }
     let login = match verdict {
-        Ok(login) => login::check_signer(&idp.settings, &live.trusted, &login, now).map(|()| login),
+        Ok(login) => login::check_signers(&idp.settings, &live.trusted, &login, now).map(|()| login),
         Err(rejection) => Err(rejection.into()),
     };
     Ok(login)

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use harness::browser::Browser;
 use harness::gateway::{GatewayBuilder, IDP_ENTITY_ID};
 use harness::idp::{Idp, IdpOptions, IdpSettings};
-use harness::issuer::{Sign, SigningKey};
+use harness::issuer::{Encryption, Sign, SigningKey, test_keys};
 use harness::upstream::Upstream;
 use harness::world::World;
 use serde_json::json;
 use time::{Duration, OffsetDateTime};
 
-use crate::support::{SESSION, samlgate};
+use crate::support::{Awaiting, SESSION, form, key_file, samlgate};
 
 fn key_until(end: OffsetDateTime) -> Arc<SigningKey> {
     let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
@@ -54,4 +54,36 @@ async fn an_ended_certificate_is_refused_by_name_where_the_settings_say_so() {
     let control = world(OffsetDateTime::now_utc() + Duration::HOUR, "refuse").await;
     assert_eq!(control.sign_in("ada", "/a").await.page().status, 200, "the control has not ended");
     control.gateway.logged("ends within a day").await;
+}
+
+/// An Assertion by a key that has not ended, encrypted, and around it a Response by `outer`.
+async fn answer_of_two_keys(outer: OffsetDateTime) -> (u16, String) {
+    let outer = key_until(outer);
+    let keys = [test_keys::rsa_2048().certificate_pem(), outer.certificate_pem()].concat();
+    let mut world = World::start_with(samlgate(), |gateway| {
+        gateway
+            .file("keys/index.current", &"0a".repeat(32))
+            .file("keys/sp-decryption.current", &key_file(test_keys::decryption()))
+            .file("certificate.pem", &keys)
+            .set("keys_dir", json!("keys"))
+            .set("identity_providers.0.expired_certificates", json!("refuse"))
+    })
+    .await;
+    let awaiting = Awaiting::start(&mut world, "/a").await;
+    let inner = awaiting.spec(&world).sign(Sign::Both).issue(test_keys::rsa_2048()).xml;
+    let assertion = &inner[inner.find("<saml:Assertion").unwrap()..inner.find("</samlp:Response>").unwrap()];
+    let assertion = assertion.to_owned();
+    let mut encryption = Encryption::to(test_keys::decryption());
+    encryption.plaintext = Some(Box::new(move |_| assertion.clone()));
+    let xml = awaiting.spec(&world).sign(Sign::Both).encrypt(encryption).issue(&outer).xml;
+    let answer = awaiting.post(&world, &form(&xml)).await;
+    (answer.status, answer.text())
+}
+
+#[tokio::test]
+async fn no_key_of_a_login_may_have_ended() {
+    let (status, text) = answer_of_two_keys(OffsetDateTime::now_utc() - Duration::HOUR).await;
+    assert!(status == 403 && text.contains("certificate_expired"), "{text}");
+    let (status, text) = answer_of_two_keys(OffsetDateTime::now_utc() + Duration::HOUR).await;
+    assert_eq!(status, 303, "{text}");
 }
