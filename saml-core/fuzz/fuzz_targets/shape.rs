@@ -14,7 +14,10 @@ fuzz_target!(|bytes: &[u8]| {
     assert_eq!(named("Assertion") + named("EncryptedAssertion"), 1);
     assert!(named("Signature") <= 2);
     if let InResponseTo::Request(id) = response.in_response_to() {
-        assert!(text.contains(id));
+        // Line ends were normalised, which the other parser does not do beside a reference.
+        let dense = |value: &str| value.split_ascii_whitespace().collect::<String>();
+        let mut claimed = other.descendants().filter_map(|node| node.attribute("InResponseTo"));
+        assert!(claimed.any(|claimed| dense(claimed) == dense(id)));
     }
     if cfg!(feature = "planted-panic") && bytes.contains(&b'~') {
         panic!("planted");

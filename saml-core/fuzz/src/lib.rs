@@ -12,7 +12,7 @@ use saml_core::{
 };
 
 const KEY: &str = include_str!("../../../tests/keys/test-p256.pem");
-const CERTIFICATE: &[u8] = include_bytes!("../../../tests/keys/test-p256.crt");
+pub const CERTIFICATE: &[u8] = include_bytes!("../../../tests/keys/test-p256.crt");
 
 pub static IDP: LazyLock<TrustedIdp> = LazyLock::new(|| {
     let certificates = Certificate::parse_all(CERTIFICATE).expect("a certificate");
