@@ -56,7 +56,7 @@ macro_rules! tags {
 
         impl Tag {
             pub(super) fn of(namespace: Namespace, local: &[u8]) -> Self {
-                let found = TAG_SLOTS.get(tag_slot(local)).and_then(|at| TAGS.get(usize::from(*at)));
+                let found = TAG_SLOTS.get(slot(local)).and_then(|at| TAGS.get(usize::from(*at)));
                 let found = found.filter(|(name, of, _)| *of == namespace && same(name, local));
                 found.map_or(Self::Unknown, |(_, _, tag)| *tag)
             }
@@ -144,60 +144,43 @@ macro_rules! attributes {
     };
 }
 
-/// One comparison instead of one with each name: where a name is in [`PLAIN`], by [`slot`].
-const SLOTS: [u8; 128] = {
-    let mut slots = [ABSENT; 128];
-    let mut at = 0;
-    while at < PLAIN.len() {
-        #[expect(clippy::indexing_slicing, reason = "a mistake would not compile")]
-        {
-            let slot = slot(PLAIN[at].0);
-            assert!(slots[slot] == ABSENT, "two names share a slot: change the factors of `slot`");
-            slots[slot] = at as u8;
+/// One comparison instead of one with each name: where a name is in a table, by [`slot`].
+macro_rules! slots {
+    ($table:ident) => {{
+        let mut slots = [ABSENT; 256];
+        let mut at = 0;
+        while at < $table.len() {
+            #[expect(clippy::indexing_slicing, reason = "a mistake would not compile")]
+            {
+                let slot = slot($table[at].0);
+                assert!(slots[slot] == ABSENT, "two names share a slot: change the factors of `slot`");
+                slots[slot] = at as u8;
+            }
+            at += 1;
         }
-        at += 1;
-    }
-    slots
-};
+        slots
+    }};
+}
 
-/// As [`SLOTS`], of [`TAGS`] by [`tag_slot`]: no local name stands in two namespaces.
-const TAG_SLOTS: [u8; 256] = {
-    let mut slots = [ABSENT; 256];
-    let mut at = 0;
-    while at < TAGS.len() {
-        #[expect(clippy::indexing_slicing, reason = "a mistake would not compile")]
-        {
-            let slot = tag_slot(TAGS[at].0);
-            assert!(slots[slot] == ABSENT, "two names share a slot: change the factors of `tag_slot`");
-            slots[slot] = at as u8;
-        }
-        at += 1;
-    }
-    slots
-};
+const PLAIN_SLOTS: [u8; 256] = slots!(PLAIN);
+/// No local name stands in two namespaces.
+const TAG_SLOTS: [u8; 256] = slots!(TAGS);
 
 const ABSENT: u8 = u8::MAX;
 
-/// Of the length, the first and the last byte; the factors were searched for until no two names met.
+/// Of the length, the first, the middle and the last byte; the factors were searched for until no two names of a
+/// table met.
 const fn slot(name: &[u8]) -> usize {
-    match name {
-        [first, .., last] => (name.len() + *first as usize * 13 + *last as usize * 30) % 128,
-        _ => 0,
-    }
-}
-
-/// As [`slot`], with the byte in the middle.
-const fn tag_slot(name: &[u8]) -> usize {
     match (name, name.split_at(name.len() / 2).1) {
         ([first, .., last], [middle, ..]) => {
-            (name.len() * 239 + *first as usize * 33 + *last as usize * 42 + *middle as usize) % 256
+            (name.len() * 40 + *first as usize * 121 + *last as usize * 112 + *middle as usize) % 256
         }
         _ => 0,
     }
 }
 
 fn plain_attribute(local: &[u8]) -> Attr {
-    let found = SLOTS.get(slot(local)).and_then(|at| PLAIN.get(usize::from(*at)));
+    let found = PLAIN_SLOTS.get(slot(local)).and_then(|at| PLAIN.get(usize::from(*at)));
     found.filter(|(name, _)| same(name, local)).map_or(Attr::Unknown, |(_, attr)| *attr)
 }
 
