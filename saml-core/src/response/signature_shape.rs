@@ -38,13 +38,7 @@ impl SignedInfo {
         let named =
             (name_of(&SIGNATURE_METHODS, &self.signature_method), name_of(&DIGEST_METHODS, &self.digest_method));
         let (Some(signature_method), Some(digest_method)) = named else { return false };
-        let prefix =
-            canonical.strip_prefix('<').and_then(|rest| rest.split_once("SignedInfo")).map(|(prefix, _)| prefix);
-        let declared = match prefix {
-            Some("") => "",
-            Some("ds:") => ":ds",
-            _ => return false,
-        };
+        let (p, declared) = if canonical.starts_with("<ds:") { ("ds:", ":ds") } else { ("", "") };
         // Nothing that could be markup, so that the values end where they seem to.
         let simple = |value: &str| value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"#_.-+/=".contains(&byte));
         if self.canonicalization != plain
@@ -54,7 +48,6 @@ impl SignedInfo {
         {
             return false;
         }
-        let p = prefix.unwrap_or_default();
         #[rustfmt::skip]
         let pieces = [
             "<", p, "SignedInfo xmlns", declared, "=\"http://www.w3.org/2000/09/xmldsig#\">",

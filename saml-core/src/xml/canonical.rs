@@ -225,13 +225,7 @@ impl<'a, S: Sink> Writer<'a, S> {
 
     /// Puts what the apex's ancestors declare into scope, outermost first.
     fn enter_ancestors(&mut self, apex: NodeId) {
-        let mut ancestors = Vec::with_capacity(8);
-        let mut id = apex;
-        while id != Document::ROOT {
-            let Some(node) = self.document.node(id) else { return };
-            id = NodeId(node.parent);
-            ancestors.push(id);
-        }
+        let ancestors: Vec<NodeId> = self.document.with_ancestors(apex).skip(1).collect();
         for ancestor in ancestors.into_iter().rev() {
             self.enter(self.document.element(ancestor));
         }
