@@ -74,7 +74,7 @@ pub(super) fn rows() -> Vec<Row> {
             "references and white space normalised differently",
             vec![
                 signed_for("a CR behind the address", &format!("{ADMIN}\r"), "email_invalid", W::TrimsValues).into(),
-                test("saml-core/src/xml/canonical.rs", "escapes_as_the_recommendation_shows").into(),
+                test("saml-core/src/xml/canonical/tests.rs", "escapes_as_the_recommendation_shows").into(),
                 test("issuer/src/xml.rs", "escapes_as_canonical_xml_writes_it").into(),
             ],
         ),
@@ -82,10 +82,14 @@ pub(super) fn rows() -> Vec<Row> {
             "32",
             "order and inheritance in canonical forms",
             vec![
-                test("saml-core/src/xml/canonical.rs", "attributes_are_sorted_by_namespace_name_and_not_by_prefix")
+                test(
+                    "saml-core/src/xml/canonical/tests.rs",
+                    "attributes_are_sorted_by_namespace_name_and_not_by_prefix",
+                )
+                .into(),
+                test("saml-core/src/xml/canonical/tests.rs", "inclusive_form_takes_every_namespace_in_scope").into(),
+                test("saml-core/src/xml/canonical/tests.rs", "exclusive_form_does_not_depend_on_the_surroundings")
                     .into(),
-                test("saml-core/src/xml/canonical.rs", "inclusive_form_takes_every_namespace_in_scope").into(),
-                test("saml-core/src/xml/canonical.rs", "exclusive_form_does_not_depend_on_the_surroundings").into(),
             ],
         ),
         row("33", "PrefixList under the signature", vec![prefix_list().into()]),
