@@ -14,6 +14,7 @@ pub use issuer;
 #[cfg(feature = "peers")]
 pub mod oracle;
 pub mod raw;
+mod report;
 pub mod transplant;
 pub mod upstream;
 pub mod weak;

@@ -9,7 +9,6 @@ mod logout;
 mod modes;
 mod people;
 mod process;
-mod report;
 mod world;
 
 use std::path::{Path, PathBuf};
@@ -21,12 +20,13 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::gateway::Program;
 use crate::issuer::Sign;
+use crate::report::Report;
 use kind::{Kind, Places};
 use login::{Arrival, assert_admitted, assert_refused, sign_in, signed_parts};
 use logout::Begun;
 use modes::{Mode, Outcome};
 use people::people;
-use report::Report;
+
 use world::World;
 
 /// Logins through real issuers.
@@ -142,7 +142,7 @@ impl Suite {
     }
 
     async fn start(&self, kind: Kind, people_count: usize, report: &mut Report) -> Option<Arc<World>> {
-        report.issuer(kind.name(), self.version(kind));
+        report.heading(kind.name(), self.version(kind));
         let folder = self.folder.path().join(kind.name());
         let started = match std::fs::create_dir_all(&folder) {
             Ok(()) => World::start(kind, &self.places, &folder, &self.program, people(people_count)).await,

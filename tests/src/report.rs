@@ -6,7 +6,7 @@ use std::time::Instant;
 use tokio::task::JoinError;
 
 #[derive(Debug)]
-pub(super) struct Report {
+pub(crate) struct Report {
     since: Instant,
     passed: usize,
     failed: usize,
@@ -14,16 +14,16 @@ pub(super) struct Report {
 }
 
 impl Report {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { since: Instant::now(), passed: 0, failed: 0, skipped: 0 }
     }
 
-    pub(super) fn issuer(&self, name: &str, version: &str) {
+    pub(crate) fn heading(&self, name: &str, version: &str) {
         println!("\n{name} {version}");
     }
 
     /// `last_lines` is asked for what the issuer wrote, if the check failed.
-    pub(super) fn check(&mut self, claim: &str, done: Result<(), JoinError>, last_lines: impl FnOnce() -> String) {
+    pub(crate) fn check(&mut self, claim: &str, done: Result<(), JoinError>, last_lines: impl FnOnce() -> String) {
         match done {
             Ok(()) => {
                 self.passed += 1;
@@ -36,13 +36,13 @@ impl Report {
         }
     }
 
-    pub(super) fn fail(&mut self, claim: &str, reason: &str) {
+    pub(crate) fn fail(&mut self, claim: &str, reason: &str) {
         self.failed += 1;
         println!("  FAILED  {claim}\n{}", indented(reason));
     }
 
     /// What a machine lacks is no failure, unless it is one that must have everything.
-    pub(super) fn skip(&mut self, claim: &str, reason: &str) {
+    pub(crate) fn skip(&mut self, claim: &str, reason: &str) {
         if std::env::var("CI").is_ok_and(|value| value == "true") {
             return self.fail(claim, reason);
         }
@@ -51,7 +51,7 @@ impl Report {
         println!("  skipped {claim}: {}", reason.join(" "));
     }
 
-    pub(super) fn finish(&self) -> ExitCode {
+    pub(crate) fn finish(&self) -> ExitCode {
         println!("\n{} s", self.since.elapsed().as_secs());
         println!("{} passed, {} failed, {} skipped", self.passed, self.failed, self.skipped);
         if self.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
