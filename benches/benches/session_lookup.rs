@@ -54,11 +54,16 @@ fn find(sessions: &Sessions, header: &str, now: Timestamp) -> Arc<Session> {
 /// Sessions, all in the cache, and the Cookie header of each browser.
 async fn signed_in(now: Timestamp) -> (Sessions, Vec<String>) {
     let store: Arc<dyn SessionStore> = Arc::new(MemoryStore::new(SESSIONS as u64 * 2));
-    let limits = SessionLimits { idle_timeout: Duration::from_secs(3_600), max_cached: SESSIONS as u64 * 2 };
+    let limits = SessionLimits {
+        idle_timeout: Duration::from_secs(3_600),
+        max_cached: SESSIONS as u64 * 2,
+        outage_limit: Duration::from_secs(900),
+        max_per_user: None,
+    };
     let sessions = Sessions::new(store, &limits);
     let mut headers = Vec::with_capacity(SESSIONS);
     for user in 0..SESSIONS {
-        let ticket = sessions.open(record(user, now), now).await.expect("opened");
+        let ticket = sessions.open(record(user, now)).await.expect("opened");
         assert!(sessions.lookup(&ticket, now).await.expect("found").is_some());
         headers.push(cookie_header(&ticket));
     }

@@ -66,6 +66,8 @@ pub struct Settings {
     pub identity_headers: IdentityHeaders,
     /// `keys_dir`: where `samlgate keys generate` writes; keys are made in memory without it.
     pub keys_dir: Option<PathBuf>,
+    /// `control_socket`: the Unix socket of the control API, which is off without it.
+    pub control_socket: Option<PathBuf>,
     /// `second_opinion`: samael must accept each login too. Only in a build that has it.
     pub second_opinion: bool,
     pub log: LogSettings,
@@ -311,12 +313,73 @@ pub struct Timeouts {
 
 #[derive(Debug, Clone)]
 pub struct SessionSettings {
+    pub store: StoreSettings,
     /// Default 8 h.
     pub max_age: Duration,
     /// Default 1 h.
     pub idle_timeout: Duration,
     /// `max_sessions`: how many the memory store holds; default 1,000,000.
     pub max_sessions: u64,
+    /// How long a session in the cache lives on while the store does not answer; default 15 min.
+    pub outage_limit: Duration,
+    /// At most so many sessions of one user, of which the oldest ends; no limit by default.
+    pub max_per_user: Option<u64>,
+}
+
+/// `store`: where sessions, pending logins and claims are kept.
+#[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "there is one in a process")]
+pub enum StoreSettings {
+    /// In this process.
+    Memory,
+    /// `keys_dir` then holds the keys that all processes share.
+    Redis(RedisSettings),
+}
+
+/// `session.redis`: Redis or Valkey.
+#[derive(Debug, Clone)]
+pub struct RedisSettings {
+    pub topology: RedisTopology,
+    /// Never empty: the one server; the sentinels; or nodes of the cluster, which name the others.
+    pub servers: Vec<RedisServer>,
+    /// 0 in a cluster.
+    pub database: u32,
+    /// The ACL user; only with a password.
+    pub username: Option<String>,
+    /// One line, whose end is not part of the password.
+    pub password_file: Option<PathBuf>,
+    /// Plain text where absent.
+    pub tls: Option<RedisTls>,
+    /// What all keys begin with; default `samlgate`.
+    pub key_prefix: String,
+    /// How long one answer may take; default 1 s.
+    pub timeout: Duration,
+}
+
+/// `mode`: what the servers are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RedisTopology {
+    Single,
+    /// Sentinels, which have users and passwords of their own.
+    Sentinel {
+        master_name: String,
+        username: Option<String>,
+        password_file: Option<PathBuf>,
+    },
+    Cluster,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RedisServer {
+    /// A name, or an IP address; IPv6 without its brackets.
+    pub host: String,
+    pub port: u16,
+}
+
+#[derive(Debug, Clone)]
+pub struct RedisTls {
+    /// The only authorities, instead of the system's.
+    pub ca_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone)]

@@ -23,6 +23,7 @@ pub mod refusal;
 pub mod request_road;
 pub mod respond;
 pub mod return_url;
+mod sealing;
 #[cfg(feature = "second-opinion")]
 pub mod second_opinion;
 pub mod server;

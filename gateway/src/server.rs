@@ -24,6 +24,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
 
 use crate::admin::Admin;
 use crate::idps;
@@ -89,6 +90,7 @@ fn serve(settings: Settings) -> Result<Ended, ServerError> {
     let public = start(&runtime, public, public_socket, settings.listen, public_watch);
     let _admin = start(&admin_runtime, admin, admin_socket, settings.admin_listen, admin_watch);
     let _sweeper = admin_runtime.spawn(sweep(Arc::clone(&gateway)));
+    let _follower = admin_runtime.spawn(follow(Arc::clone(&gateway)));
     let _expiry = admin_runtime.spawn(idps::watch_expiry(Arc::clone(&gateway)));
     announce(&settings);
     for position in 0..settings.identity_providers.len() {
@@ -197,6 +199,33 @@ async fn sweep(gateway: Arc<Gateway>) {
     loop {
         ticks.tick().await;
         gateway.sessions.sweep(SystemTime::now().into());
+    }
+}
+
+/// Keeps up with what other processes publish, and says when the store goes away and comes back.
+async fn follow(gateway: Arc<Gateway>) {
+    let mut ticks = tokio::time::interval(Duration::from_millis(250));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut is_away = false;
+    loop {
+        ticks.tick().await;
+        match gateway.sessions.follow(SystemTime::now().into()).await {
+            Ok(()) if is_away => {
+                is_away = false;
+                tracing::info!("the session store answers again");
+            }
+            Ok(()) => {}
+            Err(error) => {
+                gateway.store_failed("follow", &error);
+                if !is_away {
+                    tracing::error!(
+                        "the session store does not answer: {error}; see that it runs, and what `session.redis` says of it; \
+                         sessions that are cached go on for `session.outage_limit`"
+                    );
+                }
+                is_away = true;
+            }
+        }
     }
 }
 

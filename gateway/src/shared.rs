@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
-use config::Settings;
+use config::{SessionSettings, Settings, StoreSettings};
 use saml_core::{IdpId, Signer, TrustError};
 
 use crate::decide::Policy;
@@ -17,7 +17,7 @@ use crate::metrics::Metrics;
 use crate::pages::Site;
 use crate::refusal::Refusal;
 use crate::return_url::ReturnUrl;
-use crate::session::{MemoryStore, RandomError, SessionLimits, SessionStore, Sessions, StoreError};
+use crate::session::{MemoryStore, RandomError, RedisStore, SessionLimits, SessionStore, Sessions, StoreError};
 use crate::upstream::Upstreams;
 use crate::verify::Verifier;
 
@@ -56,9 +56,13 @@ impl Gateway {
     pub fn new(settings: Settings) -> Result<Self, SetupError> {
         let (keys, warnings) = Keys::load(&settings)?;
         warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-        let store: Arc<dyn SessionStore> = Arc::new(MemoryStore::new(settings.session.max_sessions));
-        let limits =
-            SessionLimits { idle_timeout: settings.session.idle_timeout, max_cached: settings.session.max_sessions };
+        let store = store(&settings.session, &keys)?;
+        let limits = SessionLimits {
+            idle_timeout: settings.session.idle_timeout,
+            max_cached: settings.session.max_sessions,
+            outage_limit: settings.session.outage_limit,
+            max_per_user: settings.session.max_per_user,
+        };
         Ok(Self {
             policy: Policy::from_settings(&settings),
             idps: IdpRegistry::from_settings(&settings)?,
@@ -151,6 +155,24 @@ impl Gateway {
 
     /// Nothing where requests are welcome.
     pub fn reasons_not_ready(&self) -> Vec<&'static str> {
-        if self.lifecycle.is_draining() { vec!["draining"] } else { Vec::new() }
+        let mut reasons = Vec::new();
+        if self.lifecycle.is_draining() {
+            reasons.push("draining");
+        }
+        // Later it does not count: cached sessions go on, and there is nobody better to send them to.
+        if !self.sessions.has_heard() {
+            reasons.push("session store not reached yet");
+        }
+        reasons
+    }
+}
+
+fn store(settings: &SessionSettings, keys: &Keys) -> Result<Arc<dyn SessionStore>, KeyError> {
+    match &settings.store {
+        StoreSettings::Memory => Ok(Arc::new(MemoryStore::new(settings.max_sessions))),
+        StoreSettings::Redis(redis) => {
+            let keys = keys.store().ok_or(KeyError::NotShared { name: "seal" })?;
+            Ok(Arc::new(RedisStore::new(redis, keys.clone())))
+        }
     }
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use config::{
     Access, Allow, Binding, Button, ExpiredCertificates, HeaderPreset, IdentityHeaders, IdentityProvider, LogFormat,
-    LogSettings, Origin, PathMatch, Route, Scheme, SessionSettings, Settings, SingleLogout, Timeouts, Trust,
+    LogSettings, Origin, PathMatch, RedisServer, RedisSettings, RedisTopology, Route, Scheme, SessionSettings,
+    Settings, SingleLogout, StoreSettings, Timeouts, Trust,
 };
 use saml_core::{AcsUrl, Certificate, ClaimNames, EntityId, IdpId, ServiceProvider, Sign, SloUrl, SsoUrl, Timestamp};
 
@@ -35,9 +36,12 @@ pub(crate) fn settings() -> Settings {
         upstreams: Vec::new(),
         routes: Vec::new(),
         session: SessionSettings {
+            store: StoreSettings::Memory,
             max_age: Duration::from_secs(28_800),
             idle_timeout: Duration::from_secs(3_600),
             max_sessions: 1_000,
+            outage_limit: Duration::from_secs(900),
+            max_per_user: None,
         },
         identity_headers: IdentityHeaders {
             preset: HeaderPreset::XForwarded,
@@ -45,6 +49,7 @@ pub(crate) fn settings() -> Settings {
             groups_filter: Vec::new(),
         },
         keys_dir: None,
+        control_socket: None,
         second_opinion: false,
         log: LogSettings { level: "info".to_owned(), format: LogFormat::Json, access: true },
         shutdown_timeout: Duration::from_secs(30),
@@ -112,4 +117,18 @@ pub(crate) fn session(change: impl FnOnce(&mut SessionRecord)) -> Arc<Session> {
     let mut record = contract::record(0, 10_000);
     change(&mut record);
     Arc::new(Session::new(contract::ticket().key(), Arc::new(record), at(0)))
+}
+
+/// A Redis that nobody asks anything.
+pub(crate) fn redis() -> RedisSettings {
+    RedisSettings {
+        topology: RedisTopology::Single,
+        servers: vec![RedisServer { host: "127.0.0.1".to_owned(), port: 6379 }],
+        database: 0,
+        username: None,
+        password_file: None,
+        tls: None,
+        key_prefix: "samlgate".to_owned(),
+        timeout: Duration::from_secs(1),
+    }
 }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use url::Url;
 
 use super::Fault;
-use crate::settings::{Origin, Scheme, ServerAddress};
+use crate::settings::{Origin, RedisServer, Scheme, ServerAddress};
 
 const ORIGIN_CURE: &str = "write scheme and host alone, such as `https://app.example.com`";
 
@@ -86,15 +86,40 @@ pub(crate) fn server(text: &str) -> Result<ServerAddress, Fault> {
         let bare = if split_port(bare).1.is_some() { bare.to_owned() } else { format!("{bare}:80") };
         return Err(Fault::new("is an address with a scheme", format!("write `{bare}`")));
     }
+    let (host, port) = host_and_port(text, 80, cure)?;
+    Ok(ServerAddress { host, port })
+}
+
+/// A Redis server, a sentinel, or a node of a cluster.
+pub(crate) fn redis_server(text: &str, usual_port: u16) -> Result<RedisServer, Fault> {
+    let cure =
+        format!("write `host:port`, such as `10.0.0.1:{usual_port}`, `redis:{usual_port}` or `[::1]:{usual_port}`");
+    if text.contains('@') {
+        let cure =
+            "write `host:port` alone; the user is `username`, and the password is in the file of `password_file`";
+        return Err(Fault::new("holds a user name or password", cure));
+    }
+    if text.contains("://") {
+        let cure = "write `host:port` alone; TLS is `tls: true`, and the number of the database is `database`";
+        return Err(Fault::new("is an address with a scheme", cure));
+    }
+    let (host, port) = host_and_port(text, usual_port, &cure)?;
+    Ok(RedisServer { host, port })
+}
+
+/// The host without the brackets of IPv6, in lower case.
+fn host_and_port(text: &str, usual_port: u16, cure: &str) -> Result<(String, u16), Fault> {
     let (host, port) = split_port(text);
     if !is_host(host) {
         return Err(Fault::new("names no host", cure));
     }
-    let Some(port) = port else { return Err(Fault::new("has no port", format!("write `{text}:80`, with its port"))) };
+    let Some(port) = port else {
+        return Err(Fault::new("has no port", format!("write `{text}:{usual_port}`, with its port")));
+    };
     let Some(port) = number(port) else {
         return Err(Fault::new("has a port that is no number from 1 to 65535", cure));
     };
-    Ok(ServerAddress { host: host.trim_matches(['[', ']']).to_ascii_lowercase(), port })
+    Ok((host.trim_matches(['[', ']']).to_ascii_lowercase(), port))
 }
 
 fn split_port(text: &str) -> (&str, Option<&str>) {
@@ -168,6 +193,30 @@ mod tests {
             ["", "app", ":80", "app:", "app:0", "app:70000", "app:+80", "::1:80", "http://app", "a b:1", "app:80/x"]
         {
             assert!(server(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn servers_of_redis_have_no_scheme_and_nobody_in_them() {
+        for (text, host, port) in [("10.0.0.1:6379", "10.0.0.1", 6379), ("Redis:1", "redis", 1), ("[::1]:2", "::1", 2)]
+        {
+            assert_eq!(redis_server(text, 6379), Ok(RedisServer { host: host.to_owned(), port }), "{text}");
+        }
+        for (text, said) in [
+            ("redis", "`redis:6379`"),
+            ("", "names no host"),
+            ("a b:1", "names no host"),
+            ("::1:6379", "`[::1]:6379`"),
+            ("redis:0", "1 to 65535"),
+            ("redis:6379/0", "1 to 65535"),
+            ("redis://redis:6379", "a scheme"),
+            ("rediss://redis:6379", "`tls: true`"),
+            ("redis://:secret@redis:6379", "`password_file`"),
+            ("secret@redis:6379", "`password_file`"),
+        ] {
+            let fault = redis_server(text, 6379).expect_err(text);
+            assert!(format!("{} / {}", fault.problem, fault.cure).contains(said), "{text}: {fault:?}");
+            assert!(!format!("{fault:?}").contains("secret"), "{fault:?}");
         }
     }
 

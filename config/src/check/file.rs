@@ -1,8 +1,9 @@
-//! Files that the settings name: certificates, metadata, TLS files, the directory of keys.
+//! Files that the settings name: certificates, metadata, TLS files, passwords, the directory of keys, the control socket.
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::Path as FilePath;
 
 use saml_core::{Certificate, EntityId, IdpMetadata, Timestamp};
@@ -154,7 +155,23 @@ pub(crate) fn tls_key(path: &FilePath) -> Result<(), Fault> {
     if !kinds.iter().any(|kind| text.contains(&format!("-----BEGIN {kind}-----"))) {
         return Err(Fault::new("holds no PEM private key", cure));
     }
-    not_for_others(path)
+    not_for_others(path, "private key")
+}
+
+/// One line of text, its end not counted.
+pub(crate) fn password(path: &FilePath) -> Result<(), Fault> {
+    let cure = "write the password into it, on one line and with nothing else";
+    let bytes = read(path)?;
+    let Ok(text) = str::from_utf8(&bytes) else { return Err(Fault::new("holds what is no UTF-8 text", cure)) };
+    let line = text.strip_suffix('\n').unwrap_or(text);
+    let line = line.strip_suffix('\r').unwrap_or(line);
+    if line.is_empty() {
+        return Err(Fault::new("holds no password", cure));
+    }
+    if line.contains(['\n', '\r']) {
+        return Err(Fault::new("holds more than one line", cure));
+    }
+    not_for_others(path, "password")
 }
 
 const KEY_NAMES: [&str; 5] = ["seal", "index", "jwt", "sp-signing", "sp-decryption"];
@@ -171,7 +188,7 @@ pub(crate) fn keys_dir(path: &FilePath) -> Result<(), Fault> {
         for age in KEY_AGES {
             let key = path.join(format!("{name}.{age}"));
             if key.exists() {
-                not_for_others(&key)?;
+                not_for_others(&key, "private key")?;
             }
         }
     }
@@ -182,9 +199,47 @@ pub(crate) fn holds_decryption_key(keys_dir: &std::path::Path) -> bool {
     KEY_AGES.iter().any(|age| keys_dir.join(format!("sp-decryption.{age}")).exists())
 }
 
-/// A private key that others can read is nobody's secret. Its group may read it, for that is how Kubernetes hands a
+const SHARED_KEYS: [&str; 3] = ["seal.current", "index.current", "jwt.current"];
+
+/// The keys that are not there, of those that every process must have which shares a store with others.
+pub(crate) fn missing_shared_keys(keys_dir: Option<&FilePath>) -> Vec<&'static str> {
+    let is_there = |name: &str| keys_dir.is_some_and(|keys_dir| keys_dir.join(name).exists());
+    SHARED_KEYS.into_iter().filter(|name| !is_there(name)).collect()
+}
+
+/// `sun_path` of unix(7) has room for 107 bytes; some are left for the name under which the socket is first made.
+const MAX_SOCKET_BYTES: usize = 100;
+
+/// A Unix socket that is to be made: its directory is there, and nothing else in its place.
+pub(crate) fn socket_file(path: &FilePath) -> Result<(), Fault> {
+    let (shown, length) = (path.display(), path.as_os_str().as_bytes().len());
+    if length > MAX_SOCKET_BYTES {
+        let problem =
+            format!("is {length} bytes long as {shown}, and the system takes little more than {MAX_SOCKET_BYTES}");
+        return Err(Fault::new(problem, "write a shorter path, such as `/run/samlgate/control.sock`"));
+    }
+    let cure = "create its directory, or correct the path; it is relative to the settings file";
+    let directory = path.parent().filter(|directory| *directory != FilePath::new("")).unwrap_or(FilePath::new("."));
+    match fs::metadata(directory) {
+        Ok(found) if found.is_dir() => {}
+        Ok(_) => return Err(Fault::new(format!("lies in {}, which is no directory", directory.display()), cure)),
+        Err(error) => {
+            let problem = format!("lies in {}, which cannot be opened: {error}", directory.display());
+            return Err(Fault::new(problem, cure));
+        }
+    }
+    match fs::symlink_metadata(path) {
+        Ok(found) if !found.file_type().is_socket() => {
+            let cure = "name a path where nothing is, such as `/run/samlgate/control.sock`";
+            Err(Fault::new(format!("is the path of something that is no socket: {shown}"), cure))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A secret that others can read is nobody's secret. Its group may read it, for that is how Kubernetes hands a
 /// Secret to a process that is not root.
-fn not_for_others(path: &FilePath) -> Result<(), Fault> {
+fn not_for_others(path: &FilePath, secret: &str) -> Result<(), Fault> {
     let shown = path.display();
     let mode = fs::metadata(path)
         .map_err(|error| Fault::new(format!("cannot look at {shown}: {error}"), "make it readable to samlgate"))?
@@ -193,6 +248,6 @@ fn not_for_others(path: &FilePath) -> Result<(), Fault> {
     if mode & 0o027 == 0 {
         return Ok(());
     }
-    let problem = format!("{shown} has mode {:04o}: others can read or change the private key", mode & 0o7777);
+    let problem = format!("{shown} has mode {:04o}: others can read or change the {secret}", mode & 0o7777);
     Err(Fault::new(problem, format!("run `chmod 600 {shown}`")))
 }

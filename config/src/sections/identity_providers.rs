@@ -5,7 +5,7 @@ use std::path::Path;
 use saml_core::{Certificate, ClaimNames, ClaimSource, EntityId, IdpId, IdpMetadata, Sign, TrustError};
 use url::Url;
 
-use super::{Word, accept, access, metadata_url, parsed, single_logout, sso_url};
+use super::{Word, accept, access, metadata_url, parsed, session, single_logout, sso_url};
 use crate::check::{self, CertificateSource, Fault};
 use crate::settings::{Binding, Button, ExpiredCertificates, IdentityProvider, SingleLogout, Trust};
 use crate::source::Findings;
@@ -106,8 +106,8 @@ pub(crate) static TABLE: Table = Table {
             Kind::Boolean,
             "`false`",
             "let responses that answer no request of ours sign people in, as portals send them. Nothing ties such a response to \
-             the browser: whoever has one can sign somebody else in as themselves. Needs `replicas: 1`; better, give the \
-             portal's tile the address `<public_url><prefix>/login`",
+             the browser: whoever has one can sign somebody else in as themselves. Needs `replicas: 1`, or the store \
+             `redis`; better, give the portal's tile the address `<public_url><prefix>/login`",
         ),
         Key::optional(
             "single_logout",
@@ -192,6 +192,7 @@ pub(crate) fn ids(root: &Section<'_>) -> Vec<IdpId> {
 /// What IdPs are held against.
 pub(crate) struct Surroundings<'s> {
     pub(crate) keys_dir: Option<&'s Path>,
+    pub(crate) store: Option<session::Store>,
     pub(crate) replicas: Option<u64>,
 }
 
@@ -266,7 +267,7 @@ fn identity_provider(
             check_signing_key(section, key, around.keys_dir, findings);
         }
     }
-    let allow_idp_initiated = allow_idp_initiated(section, around.replicas, findings);
+    let allow_idp_initiated = allow_idp_initiated(section, around, findings);
     let idp = IdentityProvider {
         id: id?,
         entity_id: entity_id?,
@@ -309,11 +310,11 @@ fn check_signing_key(section: &Section<'_>, key: &str, keys_dir: Option<&Path>, 
 
 /// A response that answers nothing is used once because its assertion is claimed, and a memory store claims for its
 /// own process.
-fn allow_idp_initiated(section: &Section<'_>, replicas: Option<u64>, findings: &mut Findings) -> bool {
+fn allow_idp_initiated(section: &Section<'_>, around: &Surroundings<'_>, findings: &mut Findings) -> bool {
     let wanted = section.boolean("allow_idp_initiated").unwrap_or(false);
-    if wanted && replicas.is_none() {
+    if wanted && around.replicas.is_none() && around.store == Some(session::Store::Memory) {
         let problem = "lets one response open a session in every process, for the memory store knows only its own";
-        let cure = "write `replicas: 1` at the top level if there is one process; or leave it off, and give the portal's tile our /saml/login";
+        let cure = "write `replicas: 1` at the top level if there is one process, or `store: redis` under `session`; or leave it off, and give the portal's tile our /saml/login";
         findings.refuse(section.place("allow_idp_initiated"), problem, cure);
     }
     if wanted && section.boolean("force_authn") == Some(true) {

@@ -4,12 +4,15 @@ mod access;
 mod identity_headers;
 mod identity_providers;
 mod metadata_url;
+mod redis;
 mod routes;
 mod server;
 mod session;
 mod single_logout;
 mod sso_url;
 mod upstreams;
+
+use std::path::PathBuf;
 
 use saml_core::{AcsUrl, EntityId, IdError, ServiceProvider, SloUrl};
 
@@ -75,7 +78,12 @@ pub(crate) static ROOT: Table = Table {
             Kind::Sections(&routes::TABLE),
             "who may reach what, in order: the first match decides",
         ),
-        Key::optional("session", Kind::Section(&session::TABLE), "its defaults", "how long a login lasts"),
+        Key::optional(
+            "session",
+            Kind::Section(&session::TABLE),
+            "its defaults",
+            "where logins are kept, and how long they last",
+        ),
         Key::optional("provisioning", Kind::Section(&session::PROVISIONING), "its defaults", "which users exist"),
         Key::optional(
             "identity_headers",
@@ -93,7 +101,8 @@ pub(crate) static ROOT: Table = Table {
             "replicas",
             Kind::Count { min: 1, max: 1000 },
             "not said",
-            "how many processes serve this address; `1` is asked for by settings that are safe in one process alone",
+            "how many processes serve this address; more than one need the store `redis`; `1` is asked for by settings that are safe \
+             in one process alone",
         ),
         Key::optional(
             "second_opinion",
@@ -102,6 +111,12 @@ pub(crate) static ROOT: Table = Table {
             "have a second verifier (samael, on libxml2 and xmlsec) judge each login that ours accepts, and refuse it where \
              they differ (it reads no Assertion whose NameID is empty, so such a login is refused); only in a build \
              with the feature `second-opinion`, and not with a decryption key",
+        ),
+        Key::optional(
+            "control_socket",
+            Kind::File,
+            "no control API",
+            "path of the Unix socket of the control API, at most 100 bytes; its directory must exist",
         ),
         Key::optional("log", Kind::Section(&server::LOG), "its defaults", "what is logged, and how"),
         Key::optional(
@@ -115,7 +130,6 @@ pub(crate) static ROOT: Table = Table {
         "hosts",
         "trusted_proxies",
         "proxy_protocol",
-        "control_socket",
         "control_token_file",
         "revocations_file",
         "audit",
@@ -156,15 +170,17 @@ pub(crate) fn read(root: &Section<'_>, findings: &mut Findings) -> Option<Settin
     });
     let keys_dir = server::keys_dir(root, findings);
     let second_opinion = server::second_opinion(root, keys_dir.as_deref(), findings);
-    let replicas = session::replicas(root, findings);
-    let around = identity_providers::Surroundings { keys_dir: keys_dir.as_deref(), replicas };
+    let control_socket = server::control_socket(root, findings);
+    let store = session::store(root);
+    let replicas = session::replicas(root, store, findings);
+    let around = identity_providers::Surroundings { keys_dir: keys_dir.as_deref(), store, replicas };
     let identity_providers = identity_providers::read(root, &around, findings);
     let upstreams = upstreams::read(root, findings);
     let idps = identity_providers::ids(root);
     let surroundings =
         routes::Surroundings { public_url: public_url.as_ref(), prefix: &prefix, upstreams: &upstreams, idps: &idps };
     let routes = routes::read(root, &surroundings, findings);
-    let session = session::read(root, findings);
+    let session = session::read(root, store, keys_dir.as_deref(), findings);
     let identity_headers = identity_headers::read(root, findings);
     Some(Settings {
         public_url: public_url?,
@@ -179,9 +195,10 @@ pub(crate) fn read(root: &Section<'_>, findings: &mut Findings) -> Option<Settin
         login_page: root.boolean("login_page").unwrap_or(true),
         upstreams,
         routes: routes?,
-        session,
+        session: session?,
         identity_headers,
         keys_dir,
+        control_socket,
         second_opinion,
         log: server::log(root),
         shutdown_timeout: root.duration("shutdown_timeout").unwrap_or(seconds(30)),
@@ -223,6 +240,17 @@ fn accept<T>(outcome: Result<T, Fault>, place: impl FnOnce() -> Place, findings:
             None
         }
     }
+}
+
+/// The file that `key` names; `None` where it names none, or the file's fault was reported.
+fn file(
+    section: &Section<'_>,
+    key: &str,
+    check: impl Fn(&PathBuf) -> Result<(), Fault>,
+    findings: &mut Findings,
+) -> Option<PathBuf> {
+    let path = findings.file(section.text(key)?);
+    accept(check(&path), || section.place(key), findings).map(|()| path)
 }
 
 /// The identifier that stands at `key`; `None` where nothing does, or its fault was reported.

@@ -1,11 +1,11 @@
-//! Listeners, TLS files, prefix, threads, keys and logs.
+//! Listeners, TLS files, prefix, threads, keys, the control socket and logs.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use super::{Word, accept};
-use crate::check::{self, Fault};
+use super::{Word, accept, file};
+use crate::check;
 use crate::settings::{LogFormat, LogSettings, TlsFiles};
 use crate::source::Findings;
 use crate::table::{Choices, Key, Kind, Section, Table};
@@ -91,6 +91,10 @@ pub(crate) fn keys_dir(root: &Section<'_>, findings: &mut Findings) -> Option<Pa
     file(root, "keys_dir", |path| check::keys_dir(path), findings)
 }
 
+pub(crate) fn control_socket(root: &Section<'_>, findings: &mut Findings) -> Option<PathBuf> {
+    file(root, "control_socket", |path| check::socket_file(path), findings)
+}
+
 /// samael can decrypt neither what we can nor with our keys, so that such logins would all be refused.
 pub(crate) fn second_opinion(root: &Section<'_>, keys_dir: Option<&Path>, findings: &mut Findings) -> bool {
     let wanted = root.boolean("second_opinion").unwrap_or(false);
@@ -103,16 +107,6 @@ pub(crate) fn second_opinion(root: &Section<'_>, keys_dir: Option<&Path>, findin
         findings.refuse(root.place("second_opinion"), "stands beside a decryption key, and cannot decrypt", cure);
     }
     wanted
-}
-
-fn file(
-    section: &Section<'_>,
-    key: &str,
-    check: impl Fn(&PathBuf) -> Result<(), Fault>,
-    findings: &mut Findings,
-) -> Option<PathBuf> {
-    let path = findings.file(section.text(key)?);
-    accept(check(&path), || section.place(key), findings).map(|()| path)
 }
 
 pub(crate) fn log(root: &Section<'_>) -> LogSettings {

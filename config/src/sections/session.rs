@@ -1,9 +1,13 @@
-//! How long logins last, and which users exist.
+//! Where logins are kept and how long they last, and which users exist.
 
+use std::path::Path;
 use std::time::Duration;
 
-use crate::settings::SessionSettings;
+use super::{Word, redis};
+use crate::check;
+use crate::settings::{SessionSettings, StoreSettings};
 use crate::source::Findings;
+use crate::table::value::or;
 use crate::table::{Choices, Key, Kind, Section, Table, seconds};
 
 pub(crate) static TABLE: Table = Table {
@@ -12,9 +16,10 @@ pub(crate) static TABLE: Table = Table {
     keys: &[
         Key::optional(
             "store",
-            Kind::Choice(&STORES),
+            Kind::Choice(STORES.words),
             "`memory`",
-            "where sessions are kept: in this process; they end with it",
+            "where sessions are kept. `memory`: in this process, and they end with it; `redis`: in Redis or Valkey, shared by \
+             all processes, which needs the section `redis` and a `keys_dir`",
         ),
         Key::optional(
             "max_age",
@@ -34,11 +39,33 @@ pub(crate) static TABLE: Table = Table {
             "`1000000`",
             "how many sessions the memory store holds",
         ),
+        Key::optional(
+            "outage_limit",
+            Kind::Duration { min: seconds(0), max: seconds(DAY) },
+            "`15m`",
+            "how long a session that this process knows lives on while the store does not answer",
+        ),
+        Key::optional(
+            "max_per_user",
+            Kind::Count { min: 1, max: 1_000_000 },
+            "no limit",
+            "how many sessions a user has at most; with one more login the oldest ends",
+        ),
+        Key::optional("redis", Kind::Section(&redis::TABLE), "none; required with `store: redis`", "where Redis is"),
     ],
-    later: &["cookie_domain", "outage_limit", "redis", "sealed"],
+    later: &["cookie_domain", "sealed"],
 };
 
-static STORES: Choices = Choices { values: &["memory"], later: &["redis", "sealed"] };
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Store {
+    Memory,
+    Redis,
+}
+
+static STORES: Word<Store> = Word {
+    words: &Choices { values: &["memory", "redis"], later: &["sealed"] },
+    meanings: &[Store::Memory, Store::Redis],
+};
 
 pub(crate) static PROVISIONING: Table = Table {
     title: "provisioning",
@@ -58,19 +85,32 @@ const DAY: u64 = 24 * 60 * 60;
 const DEFAULT_MAX_AGE: Duration = seconds(8 * 60 * 60);
 const DEFAULT_IDLE_TIMEOUT: Duration = seconds(60 * 60);
 const DEFAULT_MAX_SESSIONS: u64 = 1_000_000;
+const DEFAULT_OUTAGE_LIMIT: Duration = seconds(15 * 60);
+
+/// `None` where no store is called so, which was reported.
+pub(crate) fn store(root: &Section<'_>) -> Option<Store> {
+    let session = root.section("session");
+    if session.has("store") { STORES.meaning(session.choice("store")) } else { Some(Store::Memory) }
+}
 
 /// With the memory store each process has its own sessions, pending logins and claims.
-pub(crate) fn replicas(root: &Section<'_>, findings: &mut Findings) -> Option<u64> {
+pub(crate) fn replicas(root: &Section<'_>, store: Option<Store>, findings: &mut Findings) -> Option<u64> {
     let replicas = root.count("replicas")?;
-    if replicas > 1 {
-        let problem =
-            "is more than one, and the memory store serves one process; shared stores are not in this version";
-        findings.refuse(root.place("replicas"), problem, "write `replicas: 1`, and run one process");
+    if replicas > 1 && store == Some(Store::Memory) {
+        let problem = "is more than one, and the memory store serves one process";
+        let cure = "write `store: redis` under `session`; or `replicas: 1`, and run one process";
+        findings.refuse(root.place("replicas"), problem, cure);
     }
     Some(replicas)
 }
 
-pub(crate) fn read(root: &Section<'_>, findings: &mut Findings) -> SessionSettings {
+/// `None` where something is wrong with the store, which was reported.
+pub(crate) fn read(
+    root: &Section<'_>,
+    store: Option<Store>,
+    keys_dir: Option<&Path>,
+    findings: &mut Findings,
+) -> Option<SessionSettings> {
     let session = root.section("session");
     let max_age = session.duration("max_age");
     let max_age_is_known = max_age.is_some() || !session.has("max_age");
@@ -81,9 +121,48 @@ pub(crate) fn read(root: &Section<'_>, findings: &mut Findings) -> SessionSettin
         let problem = format!("is longer than max_age ({written}): it would never end a session");
         findings.refuse(session.place("idle_timeout"), problem, "write at most max_age, or raise max_age");
     }
-    SessionSettings {
+    if store == Some(Store::Redis) {
+        check_shared_keys(root, keys_dir, findings);
+    }
+    Some(SessionSettings {
+        store: store_settings(&session, store, findings)?,
         max_age,
         idle_timeout,
         max_sessions: session.count("max_sessions").unwrap_or(DEFAULT_MAX_SESSIONS),
+        outage_limit: session.duration("outage_limit").unwrap_or(DEFAULT_OUTAGE_LIMIT),
+        max_per_user: session.count("max_per_user"),
+    })
+}
+
+/// What one process wrote to the store with a key of its own no other could read, nor it itself after a restart.
+fn check_shared_keys(root: &Section<'_>, keys_dir: Option<&Path>, findings: &mut Findings) {
+    if keys_dir.is_none() && root.has("keys_dir") {
+        return;
+    }
+    let missing = check::missing_shared_keys(keys_dir);
+    if !missing.is_empty() {
+        let problem = format!("asks for keys that all processes share, and there is no {} in `keys_dir`", or(&missing));
+        let cure =
+            "run `samlgate keys generate --dir keys`, write `keys_dir: keys`, and give every process the same files";
+        findings.refuse(root.section("session").place("store"), problem, cure);
+    }
+}
+
+fn store_settings(session: &Section<'_>, store: Option<Store>, findings: &mut Findings) -> Option<StoreSettings> {
+    let redis = session.section("redis");
+    match (store, session.has("redis")) {
+        (Some(Store::Memory), false) => Some(StoreSettings::Memory),
+        (Some(Store::Memory), true) => {
+            let problem = "stands beside the memory store, and would be ignored";
+            findings.refuse(redis.itself(), problem, "write `store: redis`, or remove it");
+            None
+        }
+        (Some(Store::Redis), false) => {
+            let cure = "add it: `redis: { servers: [\"10.0.0.1:6379\"] }`; or write `store: memory`";
+            findings.refuse(redis.itself(), "is missing", cure);
+            None
+        }
+        (Some(Store::Redis) | None, true) => redis::read(&redis, findings).map(StoreSettings::Redis),
+        (None, false) => None,
     }
 }

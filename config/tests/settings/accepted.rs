@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use config::{Access, Allow, Binding, Claim, HeaderPreset, IdentityJwt, LogFormat, PathMatch, Scheme};
+use config::{Access, Allow, Binding, Claim, HeaderPreset, IdentityJwt, LogFormat, PathMatch, Scheme, StoreSettings};
 use saml_core::{ClaimSource, IdpId, Sign};
 
 use crate::support::{Folder, MINIMAL, instead, with, with_first_route, with_idp};
@@ -20,6 +20,7 @@ fn minimal_settings_have_the_documented_defaults() {
     assert_eq!(settings.admin_listen.to_string(), "127.0.0.1:9090");
     assert_eq!(settings.prefix, "/saml");
     assert!(settings.tls.is_none() && settings.keys_dir.is_none() && settings.login_page);
+    assert!(settings.control_socket.is_none());
     assert!(settings.threads >= 1);
     assert_eq!(settings.service_provider.entity_id.as_str(), "https://app.example.com/saml/metadata");
     assert_eq!(settings.service_provider.acs_url.as_str(), "https://app.example.com/saml/acs");
@@ -35,6 +36,8 @@ fn minimal_settings_have_the_documented_defaults() {
         (session.max_age.as_secs(), session.idle_timeout.as_secs(), session.max_sessions),
         (28_800, 3_600, 1_000_000)
     );
+    assert!(matches!(session.store, StoreSettings::Memory));
+    assert_eq!((session.outage_limit.as_secs(), session.max_per_user), (900, None));
     assert_eq!(settings.identity_headers.preset, HeaderPreset::XForwarded);
     assert_eq!(
         (settings.log.level.as_str(), settings.log.format, settings.log.access),

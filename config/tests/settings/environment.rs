@@ -52,7 +52,7 @@ fn mistakes_in_variables_name_the_variable() {
     check_mistake("SAMLGATE_SESSION__STORE", "disk", "session.store (from SAMLGATE_SESSION__STORE)", "memory");
     check_mistake(
         "SAMLGATE_SESSION__STORE",
-        "redis",
+        "sealed",
         "session.store (from SAMLGATE_SESSION__STORE)",
         "not in this version",
     );
@@ -71,9 +71,15 @@ fn unknown_variables_are_mistakes() {
     check_mistake("SAMLGATE_LISTN", "x", "SAMLGATE_LISTN", "did you mean `SAMLGATE_LISTEN`?");
     check_mistake("SAMLGATE_SESSION_STORE", "x", "SAMLGATE_SESSION_STORE", "did you mean `SAMLGATE_SESSION__STORE`?");
     check_mistake("SAMLGATE_LISTEN__X", "x", "SAMLGATE_LISTEN__X", "no known setting");
+    check_mistake(
+        "SAMLGATE_SESSION__REDIS__PASWORD_FILE",
+        "x",
+        "SAMLGATE_SESSION__REDIS__PASWORD_FILE",
+        "did you mean `SAMLGATE_SESSION__REDIS__PASSWORD_FILE`?",
+    );
     check_mistake("SAMLGATE_", "x", "SAMLGATE_", "no known setting");
     check_mistake("SAMLGATE_HOSTS", "x", "SAMLGATE_HOSTS", "not in this version");
-    check_mistake("SAMLGATE_SESSION__OUTAGE_LIMIT", "x", "SAMLGATE_SESSION__OUTAGE_LIMIT", "not in this version");
+    check_mistake("SAMLGATE_SESSION__COOKIE_DOMAIN", "x", "SAMLGATE_SESSION__COOKIE_DOMAIN", "not in this version");
 }
 
 #[test]
@@ -85,6 +91,8 @@ fn variables_cannot_point_into_lists_and_maps() {
         "SAMLGATE_UPSTREAMS__APP__SERVERS",
         "SAMLGATE_IDENTITY_HEADERS__SET__X",
         "SAMLGATE_SESSION",
+        "SAMLGATE_SESSION__REDIS",
+        "SAMLGATE_SESSION__REDIS__SERVERS",
     ] {
         check_mistake(variable, "x", variable, "which is no single value");
     }

@@ -1,6 +1,7 @@
 //! Files that settings name, and the settings file itself.
 
 use std::fs;
+use std::os::unix::net::UnixListener;
 
 use crate::support::{END, Folder, MINIMAL, certificate, instead, with};
 
@@ -145,6 +146,30 @@ fn keys_that_others_can_read_are_a_mistake() {
     folder.write("jwt.previous", "secret", 0o644);
     let error = folder.only_mistake(&yaml);
     assert!(error.path == "keys_dir" && error.problem.contains("jwt.previous has mode 0644"), "{error}");
+}
+
+#[test]
+fn a_control_socket_has_a_directory_and_a_short_path() {
+    let folder = Folder::new();
+    let socket = |path: &str| with(&format!("control_socket: {path}"));
+    let expected = Some(folder.path().join("control.sock"));
+    assert_eq!(folder.accepted(&socket("control.sock")).settings.control_socket, expected);
+    let _bound = UnixListener::bind(folder.path().join("control.sock")).unwrap();
+    assert_eq!(folder.accepted(&socket("control.sock")).settings.control_socket, expected);
+    let longest = format!("{}/", folder.path().display());
+    let longest = format!("{longest}{}", "x".repeat(100 - longest.len()));
+    folder.accepted(&socket(&longest));
+    for (path, said) in [
+        (format!("{longest}x").as_str(), "is 101 bytes long"),
+        ("gone/control.sock", "create its directory"),
+        ("certificate.pem/control.sock", "lies in"),
+        ("certificate.pem", "no socket"),
+        (".", "no socket"),
+    ] {
+        let error = folder.only_mistake(&socket(path));
+        assert_eq!(error.path, "control_socket", "{error}");
+        assert!(format!("{} / {}", error.problem, error.cure).contains(said), "{said}: {error}");
+    }
 }
 
 #[cfg(feature = "second-opinion")]

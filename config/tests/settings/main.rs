@@ -11,4 +11,5 @@ mod mistakes;
 mod protocol;
 mod several_idps;
 mod single_logout;
+mod stores;
 mod support;

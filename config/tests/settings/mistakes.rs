@@ -56,7 +56,7 @@ fn refuses_wrong_top_level_values() {
         (with("session: { max_age: soon }"), "session.max_age", "is not a duration"),
         (with("session: { max_age: [8h] }"), "session.max_age", "must be a duration, and is a list"),
         (with("session: { max_sessions: 0 }"), "session.max_sessions", "between 1"),
-        (with("session: { store: disk }"), "session.store", "must be memory"),
+        (with("session: { store: disk }"), "session.store", "must be memory or redis"),
     ]);
 }
 
@@ -217,7 +217,6 @@ fn refuses_what_later_versions_bring() {
         "hosts",
         "trusted_proxies",
         "proxy_protocol",
-        "control_socket",
         "control_token_file",
         "revocations_file",
         "audit",
@@ -231,7 +230,7 @@ fn refuses_what_later_versions_bring() {
     for key in ["encryption", "decryption_keys", "second_opinion"] {
         cases.push((with_idp(&format!("{key}: x")), format!("identity_providers[0].{key}")));
     }
-    for key in ["cookie_domain", "outage_limit", "redis"] {
+    for key in ["cookie_domain", "sealed"] {
         cases.push((with(&format!("session: {{ {key}: x }}")), format!("session.{key}")));
     }
     for key in ["tokens_file", "preflight", "rewrite", "limits"] {
@@ -240,9 +239,7 @@ fn refuses_what_later_versions_bring() {
     for key in ["tls", "health_check", "ca_file"] {
         cases.push((instead("{ servers:", &format!("{{ {key}: x, servers:")), format!("upstreams.app.{key}")));
     }
-    for value in ["redis", "sealed"] {
-        cases.push((with(&format!("session: {{ store: {value} }}")), "session.store".to_owned()));
-    }
+    cases.push((with("session: { store: sealed }"), "session.store".to_owned()));
     for value in ["invite_only", "scim"] {
         cases.push((with(&format!("provisioning: {{ mode: {value} }}")), "provisioning.mode".to_owned()));
     }
@@ -392,6 +389,9 @@ fn what_may_be_a_secret_is_never_shown() {
             "certificate: |\n      -----BEGIN PRIVATE KEY-----\n      hunter2\n",
         ),
         with("session: { redis: 'redis://:hunter2@redis' }"),
+        with("session: { store: redis, redis: { servers: ['redis://:hunter2@redis'] } }"),
+        with("session: { store: redis, redis: { servers: ['hunter2@redis:6379'] } }"),
+        with("session: { store: redis, redis: { servers: [':hunter2@redis'] } }"),
         instead("127.0.0.1:3000", "http://ann:hunter2@app:3000"),
         instead("['127.0.0.1:3000']", "'http://ann:hunter2@app:3000'"),
         with("password: hunter2"),

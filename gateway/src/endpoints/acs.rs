@@ -129,7 +129,7 @@ async fn welcome(
     let gateway = call.gateway;
     let (ticket, max_age) = open(gateway, idp, login, call.now).await?;
     for old in [replaces, call.session.map(|session| session.key)].into_iter().flatten() {
-        end_replaced(gateway, &old).await;
+        end_replaced(gateway, &old, call.now).await;
     }
 
     gateway.metrics.login_accepted(login.idp().as_str());
@@ -264,7 +264,7 @@ async fn open(
     let record = login::session_of(login, idp, &settings.session, &settings.identity_headers, now);
     let seconds = record.expires.unix_seconds().saturating_sub(now.unix_seconds());
     let max_age = Duration::from_secs(u64::try_from(seconds).unwrap_or_default());
-    match gateway.sessions.open(record, now).await {
+    match gateway.sessions.open(record).await {
         Ok(ticket) => Ok((ticket, max_age)),
         Err(OpenError::Store(error)) => Err(gateway.store_failed("insert", &error).into()),
         Err(OpenError::Random(error)) => Err(Refusal::Internal { problem: error.to_string() }.into()),
@@ -272,8 +272,8 @@ async fn open(
 }
 
 /// The browser has forgotten the old ticket already; a store that does not answer must not undo the login.
-async fn end_replaced(gateway: &Gateway, key: &SessionKey) {
-    if let Err(error) = gateway.sessions.end(key).await {
+async fn end_replaced(gateway: &Gateway, key: &SessionKey, now: Timestamp) {
+    if let Err(error) = gateway.sessions.end(key, now).await {
         gateway.store_failed("remove", &error);
         tracing::warn!(session.r#ref = session_reference(key), "the session before this login lives on: {error}");
     }

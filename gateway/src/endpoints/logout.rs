@@ -12,7 +12,7 @@ use crate::login::Departure;
 use crate::metrics::{Initiator, LogoutResult};
 use crate::pages::{Answer, AtIdp, LogoutPage, Purpose, Reach, SignedOutPage, page};
 use crate::refusal::Refusal;
-use crate::session::{IdpSession, PendingLogout, Session, clear_login_cookie, clear_session_cookie};
+use crate::session::{Effect, IdpSession, PendingLogout, Session, clear_login_cookie, clear_session_cookie};
 use crate::shared::Gateway;
 use crate::single_logout::Sender;
 
@@ -58,10 +58,11 @@ async fn sign_out(call: &Call<'_>) -> Result<Answer, Refusal> {
 
 async fn end(call: &Call<'_>, session: &Session) -> Result<(), Refusal> {
     let gateway = call.gateway;
-    let ended = gateway.sessions.end(&session.key).await;
-    gateway.stored("remove", ended)?;
+    let ended = gateway.sessions.end(&session.key, call.now).await;
+    let effect = gateway.stored("remove", ended)?;
     tracing::info!(
         request.id = call.request_id,
+        queued = effect == Effect::Queued,
         session.r#ref = session_reference(&session.key),
         user.r#ref = gateway.user_ref(&session.record.idp, &session.record.unique_id),
         "signed out"

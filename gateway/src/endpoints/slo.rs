@@ -79,7 +79,7 @@ async fn end(call: &Call<'_>, request: &VerifiedLogoutRequest, idp: &LiveIdp) ->
     if gateway.stored("claim_assertion", claimed)? == ClaimOutcome::AlreadyClaimed {
         return Err(Refusal::LogoutReplayed);
     }
-    let ended = gateway.sessions.end_named(request).await;
+    let ended = gateway.sessions.end_named(request, call.now).await;
     let ended = gateway.stored("end_named", ended)?;
     for session in &ended {
         tracing::info!(

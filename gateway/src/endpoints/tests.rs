@@ -157,7 +157,7 @@ async fn sign_out_ends_the_session_and_clears_both_cookies() {
     let mut visitor = Visitor::new(&[("origin", "https://app.example.com")]);
     let record = (*testing::session(|_| ()).record).clone();
     let now = testing::at(1_000);
-    let ticket: Ticket = visitor.gateway.sessions.open(record, now).await.unwrap();
+    let ticket: Ticket = visitor.gateway.sessions.open(record).await.unwrap();
     visitor.session = visitor.gateway.sessions.lookup(&ticket, now).await.unwrap();
     assert!(visitor.session.is_some());
     let answer = visitor.call(Method::POST, Endpoint::Logout, "/saml/logout").await.unwrap();

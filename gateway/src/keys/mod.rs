@@ -13,7 +13,7 @@ use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use config::Settings;
+use config::{Settings, StoreSettings};
 use saml_core::{DecryptionKeys, IdpId, KeyFileError, KeyPemError};
 use zeroize::Zeroizing;
 
@@ -58,6 +58,10 @@ pub enum KeyError {
         #[source]
         source: KeyPemError,
     },
+    #[error(
+        "a store that is shared needs the key {name} in `keys_dir`, the same for every replica: run `samlgate keys generate`"
+    )]
+    NotShared { name: &'static str },
     #[error("key file {path} is missing, and others of its name are there: give back the current one")]
     NoCurrent { path: PathBuf },
     #[error(
@@ -113,9 +117,19 @@ impl KeyRing {
 }
 
 pub struct Keys {
+    /// What references in logs are made with.
     index: hmac::Key,
+    /// Of stores that others can look into; not there where there is none.
+    store: Option<StoreKeys>,
     jwt: KeyRing,
     saml: SamlKeys,
+}
+
+/// `seal` encrypts what a store keeps, `index` hides what it finds things by.
+#[derive(Clone)]
+pub struct StoreKeys {
+    pub(crate) seal: Arc<KeyRing>,
+    pub(crate) index: Arc<KeyRing>,
 }
 
 /// The keys that assertions are decrypted with, for who needs no others.
@@ -149,21 +163,31 @@ impl Keys {
             };
             Ok(KeyRing { current, previous: read("previous")?, next: read("next")? })
         };
-        // `seal` is for stores that come later; it is read so that a bad file is found now, and not made.
-        if let Some(directory) = directory {
-            for age in ["current", "previous", "next"] {
-                read_key(&directory.join(format!("{}.{age}", SEAL.0)), SEAL.1)?;
+        let index_ring = ring(INDEX)?;
+        let index = hmac::Key::new(hmac::HMAC_SHA256, index_ring.current.bytes());
+        let store = match settings.session.store {
+            StoreSettings::Redis(_) => Some(StoreKeys { seal: Arc::new(ring(SEAL)?), index: Arc::new(index_ring) }),
+            StoreSettings::Memory => {
+                // Not used: it is read so that a bad file is found now, and not made.
+                if let Some(directory) = directory {
+                    for age in ["current", "previous", "next"] {
+                        read_key(&directory.join(format!("{}.{age}", SEAL.0)), SEAL.1)?;
+                    }
+                }
+                None
             }
-        }
-        let index = hmac::Key::new(hmac::HMAC_SHA256, ring(INDEX)?.current.bytes());
+        };
         let jwt = ring(JWT)?;
+        if let (Some(_), Some(KeyWarning::MadeInMemory { name })) = (&store, warnings.first()) {
+            return Err(KeyError::NotShared { name });
+        }
         let saml = directory.map_or_else(|| Ok(SamlKeys::default()), SamlKeys::load)?;
         let signs =
             settings.single_logout().is_some() || settings.identity_providers.iter().any(|idp| idp.sign_requests);
         if saml.signing().is_none() && signs {
             return Err(KeyError::NoSigningKey);
         }
-        Ok((Self { index, jwt, saml }, warnings))
+        Ok((Self { index, store, jwt, saml }, warnings))
     }
 
     /// How logs name a person: the same for the same person, and nothing that leads back without the key.
@@ -175,6 +199,10 @@ impl Keys {
         }
         let tag = context.sign();
         URL_SAFE_NO_PAD.encode(tag.as_ref().first_chunk::<12>().map_or(&[][..], |short| short))
+    }
+
+    pub fn store(&self) -> Option<&StoreKeys> {
+        self.store.as_ref()
     }
 
     pub fn jwt(&self) -> &KeyRing {
@@ -387,6 +415,23 @@ mod tests {
     fn keys_made_in_memory_are_warned_of() {
         let (_, warnings) = Keys::load(&testing::settings()).unwrap();
         assert_eq!(warnings, ["index", "jwt"].map(|name| KeyWarning::MadeInMemory { name }));
+    }
+
+    #[test]
+    fn a_shared_store_has_no_key_that_one_process_made() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut shared = settings(directory.path());
+        shared.session.store = StoreSettings::Redis(testing::redis());
+        generate(directory.path()).unwrap();
+        assert!(Keys::load(&shared).unwrap().0.store().is_some());
+        for name in ["seal", "index", "jwt"] {
+            let file = directory.path().join(format!("{name}.current"));
+            let text = fs::read_to_string(&file).unwrap();
+            fs::remove_file(&file).unwrap();
+            let refused = Keys::load(&shared).err();
+            assert!(matches!(refused, Some(KeyError::NotShared { name: told }) if told == name), "{name}");
+            write(&file, &text, 0o600);
+        }
     }
 
     #[test]

@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use aws_lc_rs::rand::SystemRandom;
 use moka::sync::Cache;
-use saml_core::{NamedSessions, Timestamp, VerifiedLogoutRequest};
+use saml_core::{IdpId, NamedSessions, Timestamp, VerifiedLogoutRequest};
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
+use super::follow::Follower;
+use super::revocation::{Effect, Revocation, Target};
 use super::store::{SessionStore, StoreError};
 use super::ticket::{KeyHasher, RandomError, SessionKey, Ticket};
 use super::types::{EndedSession, Session, SessionRecord};
@@ -31,17 +33,24 @@ pub struct SessionLimits {
     pub idle_timeout: Duration,
     /// How many sessions the cache holds.
     pub max_cached: u64,
+    /// How long a cached session counts while the store does not answer.
+    pub outage_limit: Duration,
+    /// How many sessions a user may have; the oldest ends for one more.
+    pub max_per_user: Option<u64>,
 }
 
 pub struct Sessions {
-    cache: Cache<SessionKey, Arc<Session>, BuildHasherDefault<KeyHasher>>,
-    store: Arc<dyn SessionStore>,
+    pub(super) cache: Cache<SessionKey, Arc<Session>, BuildHasherDefault<KeyHasher>>,
+    pub(super) store: Arc<dyn SessionStore>,
+    pub(super) follower: Follower,
     /// Keys that are being read from the store or ended right now: one at a time for each key, so that a
     /// burst of requests makes one read, and a session that ends is not put back by a read that began before.
     lanes: Mutex<HashMap<SessionKey, Arc<AsyncMutex<()>>>>,
     random: SystemRandom,
     idle_seconds: i64,
     touch_seconds: i64,
+    outage_seconds: i64,
+    max_per_user: Option<u64>,
 }
 
 enum State {
@@ -55,16 +64,20 @@ enum State {
 
 impl Sessions {
     pub fn new(store: Arc<dyn SessionStore>, limits: &SessionLimits) -> Self {
-        let idle_seconds = i64::try_from(limits.idle_timeout.as_secs()).unwrap_or(i64::MAX);
+        let seconds = |duration: Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
+        let idle_seconds = seconds(limits.idle_timeout);
         Self {
             cache: Cache::builder()
                 .max_capacity(limits.max_cached)
                 .build_with_hasher(BuildHasherDefault::<KeyHasher>::default()),
+            follower: Follower::of(&*store),
             store,
             lanes: Mutex::default(),
             random: SystemRandom::new(),
             idle_seconds,
             touch_seconds: (idle_seconds / 10).max(LEAST_SECONDS_BETWEEN_TOUCHES),
+            outage_seconds: seconds(limits.outage_limit),
+            max_per_user: limits.max_per_user,
         }
     }
 
@@ -74,8 +87,11 @@ impl Sessions {
     }
 
     /// The hit path: never waits. `None` means that [`Sessions::lookup`] must be asked: the session is not
-    /// here, or it looks over, or the store is due to hear of it.
+    /// here, or it looks over, or the store is due to hear of it, or has been silent for too long.
     pub fn cached(&self, key: &SessionKey, now: Timestamp) -> Option<Arc<Session>> {
+        if self.is_silent(now) {
+            return None;
+        }
         let session = self.cache.get(key)?;
         match self.state(&session, now) {
             State::Live => {
@@ -92,11 +108,15 @@ impl Sessions {
     /// The store does not answer. The caller refuses; it never treats that as no session.
     pub async fn lookup(&self, ticket: &Ticket, now: Timestamp) -> Result<Option<Arc<Session>>, StoreError> {
         let key = ticket.key();
+        if self.is_silent(now) || !self.cache.get(&key).is_some_and(|session| self.is_good(&session, now)) {
+            // Without a lane: what is heard may end this very session.
+            self.listen(now).await?;
+        }
         let _lane = self.lane(key).await;
         let known = self.cache.get(&key);
         if let Some(session) = &known {
             match self.state(session, now) {
-                State::Live | State::TouchDue => return Ok(Some(self.admit(session, now).await)),
+                State::Live | State::TouchDue => return Ok(self.admit(session, now).await),
                 State::Expired => return self.forget(&key).await.map(|()| None),
                 State::Idle => {}
             }
@@ -114,49 +134,72 @@ impl Sessions {
             State::Idle | State::Expired => self.forget(&key).await.map(|()| None),
             State::Live | State::TouchDue => {
                 self.cache.insert(key, Arc::clone(&session));
-                Ok(Some(self.admit(&session, now).await))
+                // In this order: a revocation that comes now sees the cache, or is seen here.
+                if self.follower.has_ended(&session) {
+                    return self.forget(&key).await.map(|()| None);
+                }
+                Ok(self.admit(&session, now).await)
             }
         }
     }
 
     /// # Errors
     /// The store did not take the session, or no ticket could be drawn.
-    pub async fn open(&self, record: SessionRecord, now: Timestamp) -> Result<Ticket, OpenError> {
+    pub async fn open(&self, record: SessionRecord) -> Result<Ticket, OpenError> {
         let ticket = Ticket::generate(&self.random)?;
+        let (idp, unique_id, now) = (record.idp.clone(), record.unique_id.clone(), record.created);
         self.store.insert(&ticket, record).await?;
-        self.store.touch(&ticket.key(), now).await?;
+        if let Some(most) = self.max_per_user {
+            self.end_the_oldest(&idp, &unique_id, most, now).await?;
+        }
         Ok(ticket)
     }
 
-    /// Ends a session here and in the store. Here it has ended even where the store does not answer.
+    /// So that a user has at most so many.
+    async fn end_the_oldest(&self, idp: &IdpId, unique_id: &str, most: u64, now: Timestamp) -> Result<(), StoreError> {
+        let mut sessions = self.store.sessions_of(idp, unique_id).await?;
+        sessions.retain(|session| session.expires > now);
+        let past = sessions.len().saturating_sub(usize::try_from(most).unwrap_or(usize::MAX));
+        sessions.sort_by_key(|session| session.created);
+        for session in sessions.iter().take(past) {
+            let _ = self.end(&session.key, now).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends a session here, in the store and at whoever shares it. Here it has ended even where the store does not
+    /// answer, and there when it does.
     ///
     /// # Errors
-    /// The store does not answer.
-    pub async fn end(&self, key: &SessionKey) -> Result<(), StoreError> {
-        let _lane = self.lane(*key).await;
-        self.forget(key).await
+    /// Too much waits for the store already.
+    pub async fn end(&self, key: &SessionKey, now: Timestamp) -> Result<Effect, StoreError> {
+        let revocation = Revocation { target: Target::Session(*key), at: now };
+        self.revoke(revocation).await.map(|(effect, _)| effect)
     }
 
     /// Ends the sessions that an IdP's LogoutRequest names, here and in the store, and says which.
     ///
     /// # Errors
     /// The store does not answer.
-    pub async fn end_named(&self, request: &VerifiedLogoutRequest) -> Result<Vec<EndedSession>, StoreError> {
-        self.end_these(&request.sessions()).await
+    pub async fn end_named(
+        &self,
+        request: &VerifiedLogoutRequest,
+        now: Timestamp,
+    ) -> Result<Vec<EndedSession>, StoreError> {
+        self.end_these(&request.sessions(), now).await
     }
 
-    async fn end_these(&self, named: &NamedSessions<'_>) -> Result<Vec<EndedSession>, StoreError> {
+    async fn end_these(&self, named: &NamedSessions<'_>, now: Timestamp) -> Result<Vec<EndedSession>, StoreError> {
         let ended = self.store.end_named(named).await?;
         for session in &ended {
-            // A read that began before has put it into the cache by the time that the lane is ours.
-            let _lane = self.lane(session.key).await;
-            self.cache.invalidate(&session.key);
+            let _ = self.end(&session.key, now).await?;
         }
         Ok(ended)
     }
 
     /// Frees the cache of sessions whose browser never came back; to be called now and then.
     pub fn sweep(&self, now: Timestamp) {
+        self.sweep_revocations(now);
         for (key, session) in &self.cache {
             if matches!(self.state(&session, now), State::Expired | State::Idle) {
                 self.cache.invalidate(&*key);
@@ -182,25 +225,39 @@ impl Sessions {
         }
     }
 
-    /// A store that cannot take a touch does not end a session that is known to be good.
-    async fn admit(&self, session: &Arc<Session>, now: Timestamp) -> Arc<Session> {
+    fn is_good(&self, session: &Session, now: Timestamp) -> bool {
+        matches!(self.state(session, now), State::Live | State::TouchDue)
+    }
+
+    /// Whether what is cached no longer counts, since nobody can say whether it was ended.
+    fn is_silent(&self, now: Timestamp) -> bool {
+        self.follower.silence(now) > self.outage_seconds
+    }
+
+    /// A store that cannot take a touch does not end a session that is known to be good; one that has it no more does.
+    async fn admit(&self, session: &Arc<Session>, now: Timestamp) -> Option<Arc<Session>> {
         let due = matches!(self.state(session, now), State::TouchDue);
         session.see(now);
         if due {
             session.told(now);
-            if let Err(problem) = self.store.touch(&session.key, now).await {
-                tracing::warn!(%problem, "the store was not told that a session is in use");
+            match self.store.touch(&session.key, now).await {
+                Ok(true) => {}
+                Ok(false) => {
+                    self.cache.invalidate(&session.key);
+                    return None;
+                }
+                Err(problem) => tracing::warn!(%problem, "the store was not told that a session is in use"),
             }
         }
-        Arc::clone(session)
+        Some(Arc::clone(session))
     }
 
     async fn forget(&self, key: &SessionKey) -> Result<(), StoreError> {
         self.cache.invalidate(key);
-        self.store.remove(key).await
+        self.store.remove(key).await.map(drop)
     }
 
-    async fn lane(&self, key: SessionKey) -> Lane<'_> {
+    pub(super) async fn lane(&self, key: SessionKey) -> Lane<'_> {
         let lock = Arc::clone(lock(&self.lanes).entry(key).or_default());
         // Made before waiting: a caller that goes away while it waits must clean up as well.
         let mut lane = Lane { lanes: &self.lanes, key, lock, held: None };
@@ -210,7 +267,7 @@ impl Sessions {
 }
 
 /// The right to read or end one session; the last one out removes the lane.
-struct Lane<'a> {
+pub(super) struct Lane<'a> {
     lanes: &'a Mutex<HashMap<SessionKey, Arc<AsyncMutex<()>>>>,
     key: SessionKey,
     lock: Arc<AsyncMutex<()>>,
@@ -230,7 +287,7 @@ impl Drop for Lane<'_> {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -238,109 +295,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::*;
     use crate::session::contract::{self, at};
-    use crate::session::memory::MemoryStore;
-    use crate::session::store::{ClaimOutcome, PendingState, TakeOutcome};
-    use crate::session::types::{PendingLogin, PendingLogout};
-    use async_trait::async_trait;
-    use saml_core::{ReplayKey, RequestId};
-    use std::net::IpAddr;
-    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-
-    /// The memory store, counting what it is asked and failing when told to.
-    struct Watched {
-        inner: MemoryStore,
-        loads: AtomicUsize,
-        touches: AtomicUsize,
-        is_down: AtomicBool,
-    }
-
-    impl Watched {
-        fn answer(&self) -> Result<(), StoreError> {
-            if self.is_down.load(Ordering::Relaxed) { Err(StoreError::Full { limit: 0 }) } else { Ok(()) }
-        }
-    }
-
-    #[async_trait]
-    impl SessionStore for Watched {
-        async fn insert(&self, ticket: &Ticket, record: SessionRecord) -> Result<(), StoreError> {
-            self.inner.insert(ticket, record).await
-        }
-        async fn load(
-            &self,
-            key: &SessionKey,
-            ticket: &Ticket,
-        ) -> Result<Option<(Arc<SessionRecord>, Timestamp)>, StoreError> {
-            self.loads.fetch_add(1, Ordering::Relaxed);
-            self.answer()?;
-            tokio::task::yield_now().await;
-            self.inner.load(key, ticket).await
-        }
-        async fn touch(&self, key: &SessionKey, seen: Timestamp) -> Result<(), StoreError> {
-            self.touches.fetch_add(1, Ordering::Relaxed);
-            self.answer()?;
-            self.inner.touch(key, seen).await
-        }
-        async fn remove(&self, key: &SessionKey) -> Result<(), StoreError> {
-            self.answer()?;
-            self.inner.remove(key).await
-        }
-        async fn end_named(&self, named: &NamedSessions<'_>) -> Result<Vec<EndedSession>, StoreError> {
-            self.answer()?;
-            self.inner.end_named(named).await
-        }
-        async fn put_pending_logout(
-            &self,
-            id: &RequestId,
-            logout: PendingLogout,
-            client: IpAddr,
-        ) -> Result<(), StoreError> {
-            self.inner.put_pending_logout(id, logout, client).await
-        }
-        async fn take_pending_logout(&self, id: &str, now: Timestamp) -> Result<Option<PendingLogout>, StoreError> {
-            self.inner.take_pending_logout(id, now).await
-        }
-        async fn put_pending(&self, id: &RequestId, login: PendingLogin, client: IpAddr) -> Result<(), StoreError> {
-            self.inner.put_pending(id, login, client).await
-        }
-        async fn pending(&self, id: &str, now: Timestamp) -> Result<PendingState, StoreError> {
-            self.inner.pending(id, now).await
-        }
-        async fn take_pending(&self, id: &str, now: Timestamp) -> Result<TakeOutcome, StoreError> {
-            self.inner.take_pending(id, now).await
-        }
-        async fn count_refusal(&self, id: &str) -> Result<(), StoreError> {
-            self.inner.count_refusal(id).await
-        }
-        async fn claim_assertion(
-            &self,
-            key: &ReplayKey,
-            until: Timestamp,
-            now: Timestamp,
-        ) -> Result<ClaimOutcome, StoreError> {
-            self.inner.claim_assertion(key, until, now).await
-        }
-    }
-
-    fn store() -> Arc<Watched> {
-        Arc::new(Watched {
-            inner: MemoryStore::new(100),
-            loads: AtomicUsize::new(0),
-            touches: AtomicUsize::new(0),
-            is_down: AtomicBool::new(false),
-        })
-    }
-
-    /// Idle after 1,000 seconds: the store hears of a session every 100.
-    fn sessions(store: &Arc<Watched>) -> Sessions {
-        let limits = SessionLimits { idle_timeout: Duration::from_secs(1_000), max_cached: 100 };
-        Sessions::new(Arc::clone(store) as Arc<dyn SessionStore>, &limits)
-    }
+    use crate::session::watched::{sessions, store};
+    use std::sync::atomic::Ordering;
 
     #[tokio::test]
     async fn a_session_is_read_once_and_then_comes_from_the_cache() {
         let store = store();
         let sessions = sessions(&store);
-        let ticket = sessions.open(contract::record(0, 8_000), at(0)).await.unwrap();
+        let ticket = sessions.open(contract::record(0, 8_000)).await.unwrap();
         assert!(sessions.cached(&ticket.key(), at(1)).is_none());
         assert!(sessions.lookup(&ticket, at(1)).await.unwrap().is_some());
         for second in 1..100 {
@@ -353,7 +315,7 @@ mod tests {
     async fn a_burst_for_one_session_makes_one_read() {
         let store = store();
         let sessions = Arc::new(sessions(&store));
-        let ticket = Arc::new(sessions.open(contract::record(0, 8_000), at(0)).await.unwrap());
+        let ticket = Arc::new(sessions.open(contract::record(0, 8_000)).await.unwrap());
         let burst: Vec<_> = (0..32)
             .map(|_| {
                 let (sessions, ticket) = (Arc::clone(&sessions), Arc::clone(&ticket));
@@ -371,23 +333,23 @@ mod tests {
     async fn single_logout_ends_what_is_cached_and_what_is_being_read() {
         let store = store();
         let sessions = Arc::new(sessions(&store));
-        let cached = sessions.open(contract::record(0, 8_000), at(0)).await.unwrap();
+        let cached = sessions.open(contract::record(0, 8_000)).await.unwrap();
         assert!(sessions.lookup(&cached, at(1)).await.unwrap().is_some());
-        let read = sessions.open(contract::record(0, 8_000), at(0)).await.unwrap();
+        let read = sessions.open(contract::record(0, 8_000)).await.unwrap();
         // It has the record of the store in hand and has not put it into the cache.
         let mut reading = Box::pin(sessions.lookup(&read, at(1)));
         assert!(futures_poll(&mut reading).await.is_none());
         let record = contract::record(0, 8_000);
         let (idp, name_id) = (record.idp, record.idp_session.unwrap().name_id);
         let named = NamedSessions { idp: &idp, name_id: &name_id, session_indexes: &[] };
-        let (ended, _) = tokio::join!(sessions.end_these(&named), reading);
+        let (ended, _) = tokio::join!(sessions.end_these(&named, at(1)), reading);
         assert_eq!(ended.unwrap().len(), 2);
         for ticket in [&cached, &read] {
             assert!(sessions.cached(&ticket.key(), at(2)).is_none());
             assert!(sessions.lookup(ticket, at(2)).await.unwrap().is_none());
         }
         store.is_down.store(true, Ordering::Relaxed);
-        assert!(sessions.end_these(&named).await.is_err(), "no answer is not success");
+        assert!(sessions.end_these(&named, at(1)).await.is_err(), "no answer is not success");
     }
 
     #[tokio::test]
@@ -418,7 +380,7 @@ mod tests {
     async fn absolute_expiry_ends_a_session_that_is_in_use() {
         let store = store();
         let sessions = sessions(&store);
-        let ticket = sessions.open(contract::record(0, 500), at(0)).await.unwrap();
+        let ticket = sessions.open(contract::record(0, 500)).await.unwrap();
         assert!(sessions.lookup(&ticket, at(499)).await.unwrap().is_some());
         assert!(sessions.cached(&ticket.key(), at(500)).is_none());
         assert!(sessions.lookup(&ticket, at(500)).await.unwrap().is_none());
@@ -429,7 +391,7 @@ mod tests {
     async fn an_expired_record_of_the_store_is_no_session() {
         let store = store();
         let sessions = sessions(&store);
-        let ticket = sessions.open(contract::record(0, 500), at(0)).await.unwrap();
+        let ticket = sessions.open(contract::record(0, 500)).await.unwrap();
         assert!(sessions.lookup(&ticket, at(500)).await.unwrap().is_none());
     }
 
@@ -437,7 +399,7 @@ mod tests {
     async fn use_keeps_a_session_from_being_idle_and_disuse_ends_it() {
         let store = store();
         let sessions = sessions(&store);
-        let ticket = sessions.open(contract::record(0, 80_000), at(0)).await.unwrap();
+        let ticket = sessions.open(contract::record(0, 80_000)).await.unwrap();
         for second in (0..5_000).step_by(90) {
             let hit = match sessions.cached(&ticket.key(), at(second)) {
                 Some(session) => Some(session),
@@ -454,7 +416,7 @@ mod tests {
     async fn the_store_hears_of_use_every_tenth_of_the_idle_limit() {
         let store = store();
         let sessions = sessions(&store);
-        let ticket = sessions.open(contract::record(0, 80_000), at(0)).await.unwrap();
+        let ticket = sessions.open(contract::record(0, 80_000)).await.unwrap();
         store.touches.store(0, Ordering::Relaxed);
         for second in 0..=1_000 {
             if sessions.cached(&ticket.key(), at(second)).is_none() {
@@ -470,7 +432,7 @@ mod tests {
     async fn a_session_seen_by_another_replica_is_not_idle_here() {
         let store = store();
         let (here, there) = (sessions(&store), sessions(&store));
-        let ticket = here.open(contract::record(0, 80_000), at(0)).await.unwrap();
+        let ticket = here.open(contract::record(0, 80_000)).await.unwrap();
         assert!(here.lookup(&ticket, at(1)).await.unwrap().is_some());
         assert!(there.lookup(&ticket, at(900)).await.unwrap().is_some());
         assert!(here.cached(&ticket.key(), at(1_200)).is_none());
@@ -481,7 +443,7 @@ mod tests {
     async fn what_was_seen_here_and_not_told_counts_against_idleness() {
         let store = store();
         let sessions = sessions(&store);
-        let ticket = sessions.open(contract::record(0, 80_000), at(0)).await.unwrap();
+        let ticket = sessions.open(contract::record(0, 80_000)).await.unwrap();
         assert!(sessions.lookup(&ticket, at(1)).await.unwrap().is_some());
         assert!(sessions.cached(&ticket.key(), at(99)).is_some());
         assert!(sessions.lookup(&ticket, at(1_098)).await.unwrap().is_some());
@@ -491,9 +453,9 @@ mod tests {
     async fn an_ended_session_is_gone_here_and_in_the_store() {
         let store = store();
         let sessions = sessions(&store);
-        let ticket = sessions.open(contract::record(0, 80_000), at(0)).await.unwrap();
+        let ticket = sessions.open(contract::record(0, 80_000)).await.unwrap();
         assert!(sessions.lookup(&ticket, at(1)).await.unwrap().is_some());
-        sessions.end(&ticket.key()).await.unwrap();
+        let _ = sessions.end(&ticket.key(), at(1)).await.unwrap();
         assert!(sessions.cached(&ticket.key(), at(1)).is_none());
         assert!(sessions.lookup(&ticket, at(1)).await.unwrap().is_none());
     }
@@ -502,11 +464,11 @@ mod tests {
     async fn a_read_under_way_does_not_bring_back_a_session_that_ends() {
         let store = store();
         let sessions = sessions(&store);
-        let ticket = sessions.open(contract::record(0, 80_000), at(0)).await.unwrap();
+        let ticket = sessions.open(contract::record(0, 80_000)).await.unwrap();
         let mut reading = Box::pin(sessions.lookup(&ticket, at(1)));
         assert!(futures_poll(&mut reading).await.is_none());
         let key = ticket.key();
-        let (read, ended) = tokio::join!(reading, sessions.end(&key));
+        let (read, ended) = tokio::join!(reading, sessions.end(&key, at(1)));
         assert!(read.unwrap().is_some() && ended.is_ok());
         assert!(sessions.cached(&ticket.key(), at(1)).is_none());
     }
@@ -515,7 +477,7 @@ mod tests {
     async fn a_store_that_is_away_is_an_error_and_never_no_session() {
         let store = store();
         let sessions = sessions(&store);
-        let ticket = sessions.open(contract::record(0, 80_000), at(0)).await.unwrap();
+        let ticket = sessions.open(contract::record(0, 80_000)).await.unwrap();
         store.is_down.store(true, Ordering::Relaxed);
         assert!(sessions.lookup(&ticket, at(1)).await.is_err());
         store.is_down.store(false, Ordering::Relaxed);
@@ -530,8 +492,8 @@ mod tests {
     async fn sweeping_frees_what_nobody_comes_back_for() {
         let store = store();
         let sessions = sessions(&store);
-        let gone = sessions.open(contract::record(0, 80_000), at(0)).await.unwrap();
-        let here = sessions.open(contract::record(0, 80_000), at(0)).await.unwrap();
+        let gone = sessions.open(contract::record(0, 80_000)).await.unwrap();
+        let here = sessions.open(contract::record(0, 80_000)).await.unwrap();
         assert!(sessions.lookup(&gone, at(1)).await.unwrap().is_some());
         assert!(sessions.lookup(&here, at(900)).await.unwrap().is_some());
         sessions.sweep(at(1_200));

@@ -7,10 +7,11 @@ use aws_lc_rs::rand::SystemRandom;
 use saml_core::{Authentication, IdpId, NameId, NamedSessions, ReplayKey, RequestId, Timestamp};
 
 use super::pending::PENDING_SECONDS;
+use super::revocation::{Revocation, Target};
 use super::rounds::Rounds;
 use super::store::{ClaimOutcome, PendingState, SessionStore, TakeOutcome};
-use super::ticket::{BrowserBinding, Ticket};
-use super::types::{IdpSession, PendingLogin, PendingLogout, SessionRecord};
+use super::ticket::{BrowserBinding, SessionKey, Ticket};
+use super::types::{IdpSession, PendingLogin, PendingLogout, SessionRecord, StoredSession};
 
 /// Makes an empty store.
 pub type Make<'a> = &'a (dyn Fn() -> Arc<dyn SessionStore> + Sync);
@@ -28,6 +29,9 @@ pub async fn run(make: Make<'_>) {
     single_logout_ends_the_sessions_that_it_names_and_no_other(make()).await;
     single_logout_ends_what_it_did_not_end_before(make()).await;
     a_pending_logout_has_one_taker(make()).await;
+    finds_the_sessions_of_a_user(make()).await;
+    a_walk_meets_every_session(make()).await;
+    tells_others_of_revocations(make()).await;
 }
 
 pub fn at(seconds: i64) -> Timestamp {
@@ -96,9 +100,11 @@ async fn keeps_a_session_until_it_is_removed(store: Arc<dyn SessionStore>) {
     assert_eq!((&*found.unique_id, &*found.email), ("5f3c", "ada@example.com"));
     assert_eq!(found.groups.iter().collect::<Vec<_>>(), ["staff", "admins"]);
     assert_eq!((found.created, found.expires, seen), (at(1_000), at(2_000), at(1_000)));
-    store.remove(&other.key()).await.expect("removing what is not there is no error");
+    assert!(store.load(&ticket.key(), &other).await.is_ok(), "another's ticket is no reason to fail");
+    assert!(!store.remove(&other.key()).await.expect("removing what is not there is no error"));
     assert!(store.load(&ticket.key(), &ticket).await.expect("loaded").is_some());
-    store.remove(&ticket.key()).await.expect("removed");
+    assert!(store.remove(&ticket.key()).await.expect("removed"));
+    assert!(!store.remove(&ticket.key()).await.expect("removed again"));
     assert!(store.load(&ticket.key(), &ticket).await.expect("loaded").is_none());
 }
 
@@ -181,11 +187,107 @@ async fn a_pending_logout_has_one_taker(store: Arc<dyn SessionStore>) {
     assert!(store.take_pending_logout(late.as_str(), at(PENDING_SECONDS)).await.expect("asked").is_none());
 }
 
+async fn finds_the_sessions_of_a_user(store: Arc<dyn SessionStore>) {
+    type Change = fn(&mut SessionRecord);
+    let cases: [(bool, Change); 5] = [
+        (true, |_| {}),
+        (true, |record| record.email = "ada@example.org".into()),
+        (false, |record| record.unique_id = "5f3".into()),
+        (false, |record| record.idp = IdpId::parse("okta").expect("an id")),
+        (true, |record| record.idp_session = None),
+    ];
+    let mut expected = Vec::new();
+    let mut tickets = Vec::new();
+    for (is_theirs, change) in cases {
+        let (ticket, mut record) = (ticket(), record(1_000, 2_000));
+        change(&mut record);
+        store.insert(&ticket, record).await.expect("inserted");
+        expected.extend(is_theirs.then_some(ticket.key()));
+        tickets.push(ticket);
+    }
+    let idp = IdpId::parse("jumpcloud").expect("an id");
+    let mut found: Vec<_> = keys(&store.sessions_of(&idp, "5f3c").await.expect("found"));
+    found.sort();
+    expected.sort();
+    assert_eq!(found, expected);
+    store.remove(&tickets[0].key()).await.expect("removed");
+    assert!(store.touch(&tickets[1].key(), at(1_500)).await.expect("touched"));
+    let left = store.sessions_of(&idp, "5f3c").await.expect("found");
+    assert_eq!(left.len(), 2);
+    let touched = left.iter().find(|session| session.key == tickets[1].key()).expect("still there");
+    assert_eq!((&*touched.email, touched.seen), ("ada@example.org", at(1_500)));
+    assert_eq!((touched.created, touched.expires), (at(1_000), at(2_000)));
+    assert_eq!(touched.groups.iter().collect::<Vec<_>>(), ["staff", "admins"]);
+    assert!(store.sessions_of(&idp, "").await.expect("asked").is_empty());
+}
+
+async fn a_walk_meets_every_session(store: Arc<dyn SessionStore>) {
+    const COUNT: i64 = 2_500;
+    let mut inserted = Vec::new();
+    for number in 0..COUNT {
+        let ticket = ticket();
+        // Many end at the same time.
+        store.insert(&ticket, record(1_000, 2_000 + number / 700)).await.expect("inserted");
+        inserted.push(ticket.key());
+    }
+    store.remove(&inserted.swap_remove(7)).await.expect("removed");
+    let (mut met, mut from) = (Vec::new(), None);
+    loop {
+        let (some, next) = store.walk(from).await.expect("walked");
+        met.extend(keys(&some));
+        let Some(next) = next else { break };
+        from = Some(next);
+    }
+    inserted.sort();
+    met.sort();
+    assert_eq!(met, inserted);
+}
+
+/// Where the store is shared; one that is not has nobody to tell.
+async fn tells_others_of_revocations(store: Arc<dyn SessionStore>) {
+    let revocation = |target: Target, time| Revocation { target, at: at(time) };
+    let user = Target::User { idp: IdpId::parse("jumpcloud").expect("an id"), unique_id: "5f3c".into() };
+    let before = [revocation(user, 1_000), revocation(Target::Group("staff".into()), 1_001)];
+    for one in &before {
+        store.publish(one).await.expect("published");
+    }
+    store.publish(&revocation(Target::Session(ticket().key()), 1_001)).await.expect("published");
+    let (place, known) = store.published(None, at(1_002)).await.expect("read");
+    let after = [
+        revocation(Target::Session(ticket().key()), 1_003),
+        revocation(Target::Email("ada@example.com".into()), 1_004),
+        revocation(Target::All, 1_005),
+    ];
+    if !store.is_shared() {
+        assert!(known.is_empty());
+        return;
+    }
+    assert_eq!(known, before, "of sessions that ended before nobody needs to hear");
+    let (same, nothing) = store.published(Some(&place), at(1_002)).await.expect("read");
+    assert!(nothing.is_empty() && same == place);
+    for one in &after {
+        store.publish(one).await.expect("published");
+    }
+    let (place, news) = store.published(Some(&place), at(1_006)).await.expect("read");
+    assert_eq!(news, after);
+    for number in 0..2_500 {
+        store.publish(&revocation(Target::Group(format!("{number}").into()), number)).await.expect("published");
+    }
+    let (_, news) = store.published(Some(&place), at(1_006)).await.expect("read");
+    assert_eq!(news.len(), 2_500);
+    let (_, all) = store.published(None, at(1_006)).await.expect("read");
+    assert_eq!(all.len(), before.len() + 2 + 2_500);
+}
+
+fn keys(sessions: &[StoredSession]) -> Vec<SessionKey> {
+    sessions.iter().map(|session| session.key).collect()
+}
+
 async fn last_seen_moves_forward_only(store: Arc<dyn SessionStore>) {
     let ticket = ticket();
     store.insert(&ticket, record(1_000, 2_000)).await.expect("inserted");
     for (touched, expected) in [(1_100, 1_100), (1_050, 1_100), (1_200, 1_200)] {
-        store.touch(&ticket.key(), at(touched)).await.expect("touched");
+        assert!(store.touch(&ticket.key(), at(touched)).await.expect("touched"));
         let (_, seen) = store.load(&ticket.key(), &ticket).await.expect("loaded").expect("a session");
         assert_eq!(seen, at(expected));
     }
@@ -195,7 +297,7 @@ async fn touching_what_is_gone_brings_nothing_back(store: Arc<dyn SessionStore>)
     let ticket = ticket();
     store.insert(&ticket, record(1_000, 2_000)).await.expect("inserted");
     store.remove(&ticket.key()).await.expect("removed");
-    store.touch(&ticket.key(), at(1_100)).await.expect("touched");
+    assert!(!store.touch(&ticket.key(), at(1_100)).await.expect("touched"));
     assert!(store.load(&ticket.key(), &ticket).await.expect("loaded").is_none());
 }
 

@@ -1,7 +1,7 @@
 //! The groups of a user, in two allocations however many there are: a million sessions stay small.
 
 /// Names of groups, in order of arrival.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Groups {
     text: Box<str>,
     /// Where each name ends in `text`.

@@ -6,6 +6,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::hash::BuildHasherDefault;
 use std::net::IpAddr;
+use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -14,9 +15,13 @@ use saml_core::{IdpId, NameId, NamedSessions, ReplayKey, RequestId, Timestamp};
 
 use super::pending::PendingLogins;
 use super::pending_logout::PendingLogouts;
-use super::store::{ClaimOutcome, PendingState, SessionStore, StoreError, TakeOutcome};
+use super::revocation::Revocation;
+use super::store::{ClaimOutcome, Cursor, PendingState, Place, SessionStore, StoreError, TakeOutcome, Whereabouts};
 use super::ticket::{KeyHasher, SessionKey, Ticket};
-use super::types::{EndedSession, PendingLogin, PendingLogout, SessionRecord};
+use super::types::{EndedSession, PendingLogin, PendingLogout, SessionRecord, StoredSession};
+
+/// How many sessions are read under the lock.
+const AT_ONCE: usize = 1_000;
 
 pub struct MemoryStore {
     max_sessions: u64,
@@ -32,6 +37,8 @@ struct Records {
     by_expiry: BTreeSet<(Timestamp, SessionKey)>,
     /// By [`name_key`]; only sessions that single logout can name.
     by_name: BTreeSet<([u8; 32], SessionKey)>,
+    /// By [`user_hash`], which two users may share.
+    by_user: BTreeSet<(u64, SessionKey)>,
 }
 
 #[derive(Default)]
@@ -72,16 +79,35 @@ impl SessionStore for MemoryStore {
         Ok(lock(&self.sessions).by_key.get(key).cloned())
     }
 
-    async fn touch(&self, key: &SessionKey, seen: Timestamp) -> Result<(), StoreError> {
-        if let Some((_, last_seen)) = lock(&self.sessions).by_key.get_mut(key) {
-            *last_seen = seen.max(*last_seen);
-        }
+    async fn touch(&self, key: &SessionKey, seen: Timestamp) -> Result<bool, StoreError> {
+        let mut sessions = lock(&self.sessions);
+        let Some((_, last_seen)) = sessions.by_key.get_mut(key) else { return Ok(false) };
+        *last_seen = seen.max(*last_seen);
+        Ok(true)
+    }
+
+    async fn remove(&self, key: &SessionKey) -> Result<bool, StoreError> {
+        Ok(lock(&self.sessions).remove(key))
+    }
+
+    async fn sessions_of(&self, idp: &IdpId, unique_id: &str) -> Result<Vec<StoredSession>, StoreError> {
+        Ok(lock(&self.sessions).of_user(idp, unique_id))
+    }
+
+    async fn walk(&self, from: Option<Cursor>) -> Result<(Vec<StoredSession>, Option<Cursor>), StoreError> {
+        Ok(lock(&self.sessions).some(from))
+    }
+
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    async fn publish(&self, _: &Revocation) -> Result<(), StoreError> {
         Ok(())
     }
 
-    async fn remove(&self, key: &SessionKey) -> Result<(), StoreError> {
-        lock(&self.sessions).remove(key);
-        Ok(())
+    async fn published(&self, _: Option<&Place>, _: Timestamp) -> Result<(Place, Vec<Revocation>), StoreError> {
+        Ok((Place::default(), Vec::new()))
     }
 
     async fn end_named(&self, named: &NamedSessions<'_>) -> Result<Vec<EndedSession>, StoreError> {
@@ -134,17 +160,41 @@ impl Records {
     fn insert(&mut self, key: SessionKey, record: SessionRecord) {
         self.by_expiry.insert((record.expires, key));
         self.by_name.extend(name_of(&record).map(|name| (name, key)));
+        self.by_user.insert((user_hash(&record.idp, &record.unique_id), key));
         let seen = record.created;
         self.by_key.insert(key, (Arc::new(record), seen));
     }
 
-    fn remove(&mut self, key: &SessionKey) {
-        if let Some((record, _)) = self.by_key.remove(key) {
-            self.by_expiry.remove(&(record.expires, *key));
-            if let Some(name) = name_of(&record) {
-                self.by_name.remove(&(name, *key));
-            }
+    fn remove(&mut self, key: &SessionKey) -> bool {
+        let Some((record, _)) = self.by_key.remove(key) else { return false };
+        self.by_expiry.remove(&(record.expires, *key));
+        self.by_user.remove(&(user_hash(&record.idp, &record.unique_id), *key));
+        if let Some(name) = name_of(&record) {
+            self.by_name.remove(&(name, *key));
         }
+        true
+    }
+
+    fn of_user(&self, idp: &IdpId, unique_id: &str) -> Vec<StoredSession> {
+        let hash = user_hash(idp, unique_id);
+        let keys = self.by_user.range((hash, SessionKey::FIRST)..).take_while(|(other, _)| *other == hash);
+        let sessions = keys.filter_map(|(_, key)| self.stored(key));
+        sessions.filter(|session| session.idp == *idp && *session.unique_id == *unique_id).collect()
+    }
+
+    fn some(&self, from: Option<Cursor>) -> (Vec<StoredSession>, Option<Cursor>) {
+        let from = match from {
+            Some(Cursor(Whereabouts::Behind(expires, key))) => Bound::Excluded((expires, key)),
+            _ => Bound::Unbounded,
+        };
+        let some: Vec<_> = self.by_expiry.range((from, Bound::Unbounded)).take(AT_ONCE).copied().collect();
+        let next = some.last().filter(|_| some.len() == AT_ONCE);
+        let next = next.map(|(expires, key)| Cursor(Whereabouts::Behind(*expires, *key)));
+        (some.iter().filter_map(|(_, key)| self.stored(key)).collect(), next)
+    }
+
+    fn stored(&self, key: &SessionKey) -> Option<StoredSession> {
+        self.by_key.get(key).map(|(record, seen)| StoredSession::of(*key, record, *seen))
     }
 
     fn end_named(&mut self, named: &NamedSessions<'_>) -> Vec<EndedSession> {
@@ -157,7 +207,9 @@ impl Records {
                 record.is_among(named).then_some(EndedSession { key: *key, unique_id })
             })
             .collect();
-        ended.iter().for_each(|ended| self.remove(&ended.key));
+        for session in &ended {
+            self.remove(&session.key);
+        }
         ended
     }
 
@@ -170,6 +222,13 @@ impl Records {
             self.by_expiry.remove(&(expires, key));
         }
     }
+}
+
+fn user_hash(idp: &IdpId, unique_id: &str) -> u64 {
+    let mut context = Context::new(&SHA256);
+    // An IdP id holds no NUL.
+    [idp.as_str().as_bytes(), b"\0", unique_id.as_bytes()].iter().for_each(|part| context.update(part));
+    context.finish().as_ref().first_chunk::<8>().map_or(0, |first| u64::from_be_bytes(*first))
 }
 
 fn name_of(record: &SessionRecord) -> Option<[u8; 32]> {
@@ -221,7 +280,7 @@ mod tests {
 
     #[tokio::test]
     async fn keeps_the_contract_of_a_store() {
-        contract::run(&|| Arc::new(MemoryStore::new(1_000))).await;
+        contract::run(&|| Arc::new(MemoryStore::new(10_000))).await;
     }
 
     #[tokio::test]

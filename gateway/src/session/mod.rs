@@ -2,14 +2,19 @@
 
 mod cache;
 mod cookies;
+mod follow;
 mod groups;
 mod memory;
 mod pending;
 mod pending_logout;
+mod redis;
+mod revocation;
 mod rounds;
 mod store;
 mod ticket;
 mod types;
+#[cfg(test)]
+mod watched;
 
 #[cfg(any(test, feature = "test-support"))]
 pub mod contract;
@@ -22,7 +27,11 @@ pub use cookies::{
 pub use groups::Groups;
 pub use memory::MemoryStore;
 pub use pending::PENDING_SECONDS;
+pub use redis::RedisStore;
+pub use revocation::{Effect, Revocation, Target};
 pub use rounds::Rounds;
-pub use store::{ClaimOutcome, PendingState, SessionStore, StoreError, TakeOutcome};
+pub use store::{ClaimOutcome, Cursor, PendingState, Place, SessionStore, StoreError, TakeOutcome};
 pub use ticket::{BindingHash, BrowserBinding, RandomError, SessionKey, Ticket};
-pub use types::{Attribute, EndedSession, IdpSession, PendingLogin, PendingLogout, Session, SessionRecord};
+pub use types::{
+    Attribute, EndedSession, IdpSession, PendingLogin, PendingLogout, Session, SessionRecord, StoredSession,
+};

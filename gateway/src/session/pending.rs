@@ -12,12 +12,12 @@ use super::types::PendingLogin;
 /// How long a login may take.
 pub const PENDING_SECONDS: i64 = 15 * 60;
 /// An expired record is kept this much longer, so that its refusal can say `login_expired`.
-const REMEMBERED_SECONDS: i64 = PENDING_SECONDS;
-const MAX_PER_BROWSER: usize = 10;
+pub(super) const REMEMBERED_SECONDS: i64 = PENDING_SECONDS;
+pub(super) const MAX_PER_BROWSER: usize = 10;
 /// Behind a proxy in front, or in a pod, everybody comes from one address: the bound must hold a Monday morning.
-const MAX_PER_ADDRESS: usize = 10_000;
+pub(super) const MAX_PER_ADDRESS: usize = 10_000;
 const MAX_IN_ALL: usize = 50_000;
-const MAX_REFUSALS: u8 = 5;
+pub(super) const MAX_REFUSALS: u8 = 5;
 
 /// The order of arrival.
 type Number = u64;

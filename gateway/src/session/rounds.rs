@@ -29,6 +29,14 @@ impl Rounds {
         read().map_or(Self::none(now), |rounds| rounds.at(now))
     }
 
+    pub(super) fn to_parts(self) -> (u8, i64) {
+        (self.count, self.first.unix_seconds())
+    }
+
+    pub(super) fn from_parts((count, first): (u8, i64)) -> Self {
+        Self { count, first: Timestamp::from_unix(first, 0) }
+    }
+
     /// The same, or none if they are over.
     #[must_use]
     pub fn at(self, now: Timestamp) -> Self {

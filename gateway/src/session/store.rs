@@ -6,16 +6,21 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use saml_core::{NamedSessions, ReplayKey, RequestId, Timestamp};
+use saml_core::{IdpId, NamedSessions, ReplayKey, RequestId, Timestamp};
 
-use super::ticket::{SessionKey, Ticket};
-use super::types::{EndedSession, PendingLogin, PendingLogout, SessionRecord};
+use super::revocation::Revocation;
+use super::ticket::{RandomError, SessionKey, Ticket};
+use super::types::{EndedSession, PendingLogin, PendingLogout, SessionRecord, StoredSession};
 
 /// A store could not answer. The gateway refuses; it never guesses.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error("the session store is full ({limit} entries): raise session.max_sessions")]
     Full { limit: u64 },
+    #[error("Redis does not answer as it should ({problem})")]
+    Away { problem: String },
+    #[error(transparent)]
+    Random(#[from] RandomError),
 }
 
 /// What is known about a request ID.
@@ -44,6 +49,22 @@ pub enum ClaimOutcome {
     AlreadyClaimed,
 }
 
+/// How far a process has read what others published. Only the store that made it understands it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Place(pub(super) Vec<String>);
+
+/// Where a walk over all sessions goes on. Only the store that made it understands it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cursor(pub(super) Whereabouts);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whereabouts {
+    /// The set of that number is next.
+    Set(u8),
+    /// What ends after that session is next.
+    Behind(Timestamp, SessionKey),
+}
+
 #[async_trait]
 pub trait SessionStore: Send + Sync {
     async fn insert(&self, ticket: &Ticket, record: SessionRecord) -> Result<(), StoreError>;
@@ -53,9 +74,23 @@ pub trait SessionStore: Send + Sync {
         key: &SessionKey,
         ticket: &Ticket,
     ) -> Result<Option<(Arc<SessionRecord>, Timestamp)>, StoreError>;
-    /// Never moves backwards; a session that is gone stays gone.
-    async fn touch(&self, key: &SessionKey, seen: Timestamp) -> Result<(), StoreError>;
-    async fn remove(&self, key: &SessionKey) -> Result<(), StoreError>;
+    /// Never moves backwards; a session that is gone stays gone. Whether it is still there.
+    async fn touch(&self, key: &SessionKey, seen: Timestamp) -> Result<bool, StoreError>;
+    /// Whether it was there.
+    async fn remove(&self, key: &SessionKey) -> Result<bool, StoreError>;
+
+    /// The sessions of one user, in no order.
+    async fn sessions_of(&self, idp: &IdpId, unique_id: &str) -> Result<Vec<StoredSession>, StoreError>;
+    /// All sessions, some at a time; one that begins or ends meanwhile may be missed. Begins with `None`, and ends with it.
+    async fn walk(&self, from: Option<Cursor>) -> Result<(Vec<StoredSession>, Option<Cursor>), StoreError>;
+
+    /// Whether other processes use the store too.
+    fn is_shared(&self) -> bool;
+    /// Tells every process that uses the store.
+    async fn publish(&self, revocation: &Revocation) -> Result<(), StoreError>;
+    /// What was published since `place`, oldest first, and the place behind it; from `None`, all that may still count
+    /// against a session in the store.
+    async fn published(&self, since: Option<&Place>, now: Timestamp) -> Result<(Place, Vec<Revocation>), StoreError>;
 
     /// Ends every session for which [`SessionRecord::is_among`] holds, and says which. Value and qualifiers of the
     /// NameID are whole, so that a store may find them by a keyed hash and then look at the SessionIndexes.

@@ -57,6 +57,11 @@ impl Ticket {
         SessionKey(sha256(self.0.as_slice()))
     }
 
+    /// What the session's record is encrypted with, where it is kept by others.
+    pub(super) fn secret(&self) -> &[u8] {
+        self.0.as_slice()
+    }
+
     pub fn to_cookie_value(&self) -> Zeroizing<String> {
         Zeroizing::new(URL_SAFE_NO_PAD.encode(self.0.as_slice()))
     }
@@ -87,12 +92,20 @@ impl SessionKey {
     /// Before every other, for ranges.
     pub(super) const FIRST: Self = Self([0; 32]);
 
+    pub(super) fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 }
 
 impl BindingHash {
+    pub(super) fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }

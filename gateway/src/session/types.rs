@@ -41,13 +41,72 @@ pub struct IdpSession {
 impl SessionRecord {
     /// Whether single logout is asked to end it.
     pub fn is_among(&self, named: &NamedSessions<'_>) -> bool {
-        self.idp_session.as_ref().is_some_and(|session| {
-            named.include(&self.idp, &session.name_id, session.session_indexes.iter().map(String::as_str))
-        })
+        self.idp_session.as_ref().is_some_and(|session| session.is_among(&self.idp, named))
     }
 }
 
-/// A session that single logout has ended, as logs name it.
+impl IdpSession {
+    pub(super) fn is_among(&self, idp: &IdpId, named: &NamedSessions<'_>) -> bool {
+        named.include(idp, &self.name_id, self.session_indexes.iter().map(String::as_str))
+    }
+}
+
+/// A session as its store knows it without the ticket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredSession {
+    pub key: SessionKey,
+    pub idp: IdpId,
+    pub unique_id: Box<str>,
+    pub email: Box<str>,
+    pub groups: Groups,
+    pub created: Timestamp,
+    pub expires: Timestamp,
+    /// As the store was last told.
+    pub seen: Timestamp,
+}
+
+impl StoredSession {
+    pub(super) fn of(key: SessionKey, record: &SessionRecord, seen: Timestamp) -> Self {
+        Self {
+            key,
+            idp: record.idp.clone(),
+            unique_id: record.unique_id.clone(),
+            email: record.email.clone(),
+            groups: record.groups.clone(),
+            created: record.created,
+            expires: record.expires,
+            seen,
+        }
+    }
+
+    pub fn ended(&self) -> EndedSession {
+        EndedSession { key: self.key, unique_id: self.unique_id.clone() }
+    }
+
+    pub(super) fn whose(&self) -> Whose<'_> {
+        Whose {
+            key: &self.key,
+            idp: &self.idp,
+            unique_id: &self.unique_id,
+            email: &self.email,
+            groups: &self.groups,
+            created: self.created,
+        }
+    }
+}
+
+/// What a revocation looks at.
+#[derive(Clone, Copy)]
+pub(super) struct Whose<'a> {
+    pub(super) key: &'a SessionKey,
+    pub(super) idp: &'a IdpId,
+    pub(super) unique_id: &'a str,
+    pub(super) email: &'a str,
+    pub(super) groups: &'a Groups,
+    pub(super) created: Timestamp,
+}
+
+/// A session that was ended from outside, as logs name it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EndedSession {
     pub key: SessionKey,
@@ -79,6 +138,11 @@ impl Session {
     pub fn new(key: SessionKey, record: Arc<SessionRecord>, seen: Timestamp) -> Self {
         let seen = seen.unix_seconds();
         Self { key, record, last_seen: AtomicI64::new(seen), stored_seen: AtomicI64::new(seen) }
+    }
+
+    pub(super) fn whose(&self) -> Whose<'_> {
+        let SessionRecord { idp, unique_id, email, groups, created, .. } = &*self.record;
+        Whose { key: &self.key, idp, unique_id, email, groups, created: *created }
     }
 
     pub fn is_expired(&self, now: Timestamp) -> bool {

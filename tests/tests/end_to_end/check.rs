@@ -81,7 +81,7 @@ fn settings_of_later_versions_are_refused_as_such() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(
         folder.path().join("samlgate.yaml"),
-        format!("{FIVE_MISTAKES}hosts: [https://b.example]\nsession: {{ store: redis }}\n"),
+        format!("{FIVE_MISTAKES}hosts: [https://b.example]\nsession: {{ store: sealed }}\n"),
     )
     .unwrap();
     let output = run(folder.path(), &["check"]);

@@ -1,0 +1,425 @@
+//! Sessions that end from outside: here at once, in the store, and at every process that shares the store.
+//!
+//! Whoever ends sessions publishes it, and each process follows what is published. A revocation of many is kept and
+//! every session that is read is held against it, so that it counts although the store still has the records. While
+//! the store does not answer, what was said here holds here, and waits.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError, RwLock};
+
+use saml_core::Timestamp;
+use tokio::sync::Mutex as AsyncMutex;
+
+use super::cache::{Sessions, lock};
+use super::redis::ENDED_SECONDS;
+use super::revocation::{Effect, Revocation, Revocations, Target};
+use super::store::{Place, SessionStore, StoreError};
+use super::types::{EndedSession, Session, StoredSession};
+
+/// What waits for the store to come back; more is refused.
+const MOST_QUEUED: usize = 10_000;
+/// Whoever heard from the store so lately need not ask again before it reads a session.
+const FRESH_SECONDS: i64 = 1;
+/// What was said before no session of the store can have begun.
+const KEPT_SECONDS: i64 = 31 * 24 * 60 * 60;
+/// How much later than a revocation a session may seem to have begun that was in the store before it.
+const SKEW_SECONDS: i64 = 60;
+
+#[derive(Default)]
+pub(super) struct Follower {
+    known: RwLock<Revocations>,
+    queued: Mutex<VecDeque<Revocation>>,
+    /// Held by who reads what is published.
+    place: AsyncMutex<Option<Place>>,
+    attempts: AtomicU64,
+    /// When the store last answered, in seconds; [`NEVER`] before the first time.
+    heard: AtomicI64,
+}
+
+const NEVER: i64 = i64::MIN;
+
+impl Follower {
+    /// Where no other process shares the store, nobody is waited for.
+    pub(super) fn of(store: &dyn SessionStore) -> Self {
+        let heard = if store.is_shared() { NEVER } else { i64::MAX };
+        Self { heard: AtomicI64::new(heard), ..Self::default() }
+    }
+
+    /// For how long the store has said nothing.
+    pub(super) fn silence(&self, now: Timestamp) -> i64 {
+        now.unix_seconds().saturating_sub(self.heard.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn has_heard(&self) -> bool {
+        self.heard.load(Ordering::Relaxed) != NEVER
+    }
+
+    pub(super) fn has_ended(&self, session: &Session) -> bool {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).end(session.whose())
+    }
+}
+
+impl Sessions {
+    /// Reads what was published since the last call, and sends what waits. To be called several times a second.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub async fn follow(&self, now: Timestamp) -> Result<(), StoreError> {
+        if !self.store.is_shared() {
+            return Ok(());
+        }
+        let mut place = self.follower.place.lock().await;
+        self.read_published(&mut place, now).await
+    }
+
+    async fn read_published(&self, place: &mut Option<Place>, now: Timestamp) -> Result<(), StoreError> {
+        let follower = &self.follower;
+        follower.attempts.fetch_add(1, Ordering::Relaxed);
+        self.send_queued().await?;
+        let (next, news) = self.store.published(place.as_ref(), now).await?;
+        if place.is_some() && follower.silence(now) >= ENDED_SECONDS {
+            // The store no longer tells which sessions ended so long ago.
+            self.cache.invalidate_all();
+        }
+        for revocation in &news {
+            self.apply(revocation).await;
+        }
+        *place = Some(next);
+        follower.heard.store(now.unix_seconds(), Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Whether the store has answered yet: until then no session can be judged.
+    pub fn has_heard(&self) -> bool {
+        self.follower.has_heard()
+    }
+
+    /// Makes sure that no revocation is missed by a session that is read now.
+    pub(super) async fn listen(&self, now: Timestamp) -> Result<(), StoreError> {
+        let follower = &self.follower;
+        if follower.silence(now) <= FRESH_SECONDS {
+            return Ok(());
+        }
+        let seen = follower.attempts.load(Ordering::Relaxed);
+        let mut place = follower.place.lock().await;
+        if follower.silence(now) <= FRESH_SECONDS {
+            return Ok(());
+        }
+        // Somebody began while we waited, and had no answer: a crowd must not try one after the other.
+        if follower.attempts.load(Ordering::Relaxed) > seen {
+            return Err(StoreError::Away { problem: "no answer".to_owned() });
+        }
+        self.read_published(&mut place, now).await
+    }
+
+    /// Ends all sessions that are meant, and says which of them the store had; where it does not answer, they end
+    /// there and at other processes when it does.
+    ///
+    /// # Errors
+    /// Too much waits already.
+    pub async fn revoke(&self, revocation: Revocation) -> Result<(Effect, Vec<EndedSession>), StoreError> {
+        self.apply(&revocation).await;
+        match self.end_in_store(&revocation).await {
+            Ok(ended) => Ok((Effect::Done, ended)),
+            Err(error) => self.queue(revocation, error).map(|effect| (effect, Vec::new())),
+        }
+    }
+
+    /// Here, in what is cached and what will be read.
+    async fn apply(&self, revocation: &Revocation) {
+        if let Target::Session(key) = &revocation.target {
+            // A read that began before has put it into the cache by the time that the lane is ours.
+            let _lane = self.lane(*key).await;
+            return self.cache.invalidate(key);
+        }
+        self.follower.known.write().unwrap_or_else(PoisonError::into_inner).add(revocation);
+        for (key, session) in &self.cache {
+            if revocation.ends(session.whose()) {
+                self.cache.invalidate(&*key);
+            }
+        }
+    }
+
+    /// In the store, and at whoever shares it.
+    async fn end_in_store(&self, revocation: &Revocation) -> Result<Vec<EndedSession>, StoreError> {
+        let store = &self.store;
+        let mut ended = Vec::new();
+        match &revocation.target {
+            // Removed first: who hears of it reads it no more. With its lane: who reads it now puts it into the cache before.
+            Target::Session(key) => {
+                let lane = self.lane(*key).await;
+                store.remove(key).await?;
+                self.cache.invalidate(key);
+                drop(lane);
+                store.publish(revocation).await?;
+            }
+            Target::User { idp, unique_id } => {
+                store.publish(revocation).await?;
+                let sessions = store.sessions_of(idp, unique_id).await?;
+                self.remove_ended(revocation, &sessions, &mut ended).await?;
+            }
+            Target::Email(_) | Target::Group(_) | Target::All => {
+                store.publish(revocation).await?;
+                let mut from = None;
+                loop {
+                    let (sessions, next) = store.walk(from).await?;
+                    self.remove_ended(revocation, &sessions, &mut ended).await?;
+                    let Some(next) = next else { break };
+                    from = Some(next);
+                }
+            }
+        }
+        Ok(ended)
+    }
+
+    async fn remove_ended(
+        &self,
+        revocation: &Revocation,
+        sessions: &[StoredSession],
+        ended: &mut Vec<EndedSession>,
+    ) -> Result<(), StoreError> {
+        let with_skew = Revocation { at: revocation.at.plus_seconds(SKEW_SECONDS), ..revocation.clone() };
+        for session in sessions.iter().filter(|session| with_skew.ends(session.whose())) {
+            if self.store.remove(&session.key).await? {
+                ended.push(session.ended());
+            }
+            if !revocation.ends(session.whose()) {
+                let target = Target::Session(session.key);
+                self.store.publish(&Revocation { target, at: revocation.at }).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets revocations that no session can be old enough for.
+    pub(super) fn sweep_revocations(&self, now: Timestamp) {
+        self.follower.known.write().unwrap_or_else(PoisonError::into_inner).forget(now.plus_seconds(-KEPT_SECONDS));
+    }
+
+    pub(super) fn queue(&self, revocation: Revocation, error: StoreError) -> Result<Effect, StoreError> {
+        let mut queued = lock(&self.follower.queued);
+        if !matches!(error, StoreError::Away { .. }) || queued.len() >= MOST_QUEUED {
+            return Err(error);
+        }
+        queued.push_back(revocation);
+        Ok(Effect::Queued)
+    }
+
+    async fn send_queued(&self) -> Result<(), StoreError> {
+        loop {
+            let Some(revocation) = lock(&self.follower.queued).front().cloned() else { return Ok(()) };
+            self.end_in_store(&revocation).await?;
+            let mut queued = lock(&self.follower.queued);
+            if queued.front() == Some(&revocation) {
+                queued.pop_front();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::contract::{self, at};
+    use crate::session::ticket::Ticket;
+    use crate::session::watched::{Watched, sessions, store};
+    use saml_core::IdpId;
+    use std::sync::Arc;
+
+    fn revocation(target: Target, time: i64) -> Revocation {
+        Revocation { target, at: at(time) }
+    }
+
+    fn user(unique_id: &str) -> Target {
+        Target::User { idp: IdpId::parse("jumpcloud").unwrap(), unique_id: unique_id.into() }
+    }
+
+    /// A session that began at `created`, read once by each of these.
+    async fn open(at_processes: &[&Sessions], created: i64) -> Ticket {
+        let ticket = at_processes[0].open(contract::record(created, 80_000)).await.unwrap();
+        for sessions in at_processes {
+            assert!(sessions.lookup(&ticket, at(created)).await.unwrap().is_some());
+        }
+        ticket
+    }
+
+    async fn is_known(sessions: &Sessions, ticket: &Ticket, now: i64) -> bool {
+        sessions.lookup(ticket, at(now)).await.unwrap().is_some()
+    }
+
+    #[tokio::test]
+    async fn a_session_that_ends_at_one_process_ends_at_the_other() {
+        let store = store();
+        let (here, there) = (sessions(&store), sessions(&store));
+        let (ended, kept) = (open(&[&here, &there], 0).await, open(&[&here, &there], 0).await);
+        assert_eq!(here.end(&ended.key(), at(1)).await.unwrap(), Effect::Done);
+        assert!(there.cached(&ended.key(), at(1)).is_some(), "nobody told it");
+        there.follow(at(1)).await.unwrap();
+        assert!(there.cached(&ended.key(), at(1)).is_none() && !is_known(&there, &ended, 1).await);
+        assert!(there.cached(&kept.key(), at(1)).is_some());
+    }
+
+    #[tokio::test]
+    async fn a_revocation_ends_what_began_before_it_everywhere() {
+        for target in
+            [user("5f3c"), Target::Email("ADA@example.com".into()), Target::Group("staff".into()), Target::All]
+        {
+            let store = store();
+            let (here, there) = (sessions(&store), sessions(&store));
+            let before = open(&[&here, &there], 100).await;
+            let unread = here.open(contract::record(100, 80_000)).await.unwrap();
+            let (effect, ended) = here.revoke(revocation(target.clone(), 101)).await.unwrap();
+            assert_eq!((effect, ended.len()), (Effect::Done, 2), "{target:?}");
+            let after = open(&[&here], 200).await;
+            there.follow(at(201)).await.unwrap();
+            for sessions in [&here, &there] {
+                for ticket in [&before, &unread] {
+                    assert!(sessions.cached(&ticket.key(), at(201)).is_none(), "{target:?}");
+                    assert!(!is_known(sessions, ticket, 201).await, "{target:?}");
+                }
+                assert!(is_known(sessions, &after, 201).await, "{target:?}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_revocation_of_others_ends_nothing() {
+        let store = store();
+        let sessions = sessions(&store);
+        let ticket = open(&[&sessions], 100).await;
+        for target in [user("5f3d"), Target::Email("ben@example.com".into()), Target::Group("sta".into())] {
+            let (_, ended) = sessions.revoke(revocation(target, 101)).await.unwrap();
+            assert!(ended.is_empty() && sessions.cached(&ticket.key(), at(101)).is_some());
+        }
+    }
+
+    /// Its record is still there: another process has said so and not yet removed it.
+    #[tokio::test]
+    async fn what_is_read_is_held_against_what_was_published() {
+        let store = store();
+        let sessions = sessions(&store);
+        let ticket = sessions.open(contract::record(100, 80_000)).await.unwrap();
+        lock(&store.published).push(revocation(user("5f3c"), 101));
+        assert!(!is_known(&sessions, &ticket, 102).await);
+        assert!(sessions.cached(&ticket.key(), at(102)).is_none());
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_is_ahead_saves_no_session() {
+        let store = store();
+        let (here, there) = (sessions(&store), sessions(&store));
+        let ticket = open(&[&there], 130).await;
+        let (_, ended) = here.revoke(revocation(user("5f3c"), 101)).await.unwrap();
+        assert_eq!(ended.len(), 1);
+        there.follow(at(131)).await.unwrap();
+        assert!(there.cached(&ticket.key(), at(131)).is_none());
+    }
+
+    fn down(store: &Watched, is_down: bool) {
+        store.is_down.store(is_down, Ordering::Relaxed);
+    }
+
+    #[tokio::test]
+    async fn what_is_ended_while_the_store_is_away_holds_here_and_later_there() {
+        let store = store();
+        let (here, there) = (sessions(&store), sessions(&store));
+        let (one, many) = (open(&[&here, &there], 0).await, open(&[&here, &there], 0).await);
+        down(&store, true);
+        assert_eq!(here.end(&one.key(), at(1)).await.unwrap(), Effect::Queued);
+        let (effect, ended) = here.revoke(revocation(user("5f3c"), 1)).await.unwrap();
+        assert_eq!((effect, ended.len()), (Effect::Queued, 0));
+        assert!(here.cached(&one.key(), at(1)).is_none() && here.cached(&many.key(), at(1)).is_none());
+        assert!(here.follow(at(2)).await.is_err());
+        down(&store, false);
+        here.follow(at(3)).await.unwrap();
+        there.follow(at(3)).await.unwrap();
+        for ticket in [&one, &many] {
+            assert!(there.cached(&ticket.key(), at(3)).is_none() && !is_known(&there, ticket, 3).await);
+        }
+        assert!(lock(&here.follower.queued).is_empty());
+    }
+
+    #[tokio::test]
+    async fn too_much_is_not_queued() {
+        let store = store();
+        let sessions = sessions(&store);
+        sessions.follow(at(0)).await.unwrap();
+        down(&store, true);
+        for _ in 0..MOST_QUEUED {
+            let _ = sessions.revoke(revocation(user("5f3c"), 1)).await.unwrap();
+        }
+        assert!(sessions.revoke(revocation(user("5f3c"), 1)).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn nobody_is_judged_before_the_store_has_answered() {
+        let store = store();
+        let ticket = sessions(&store).open(contract::record(0, 80_000)).await.unwrap();
+        let late = sessions(&store);
+        down(&store, true);
+        assert!(!late.has_heard() && late.lookup(&ticket, at(1)).await.is_err());
+        down(&store, false);
+        assert!(is_known(&late, &ticket, 1).await && late.has_heard());
+    }
+
+    #[tokio::test]
+    async fn a_cached_session_outlives_an_outage_up_to_its_limit() {
+        let store = store();
+        let sessions = sessions(&store);
+        let ticket = open(&[&sessions], 0).await;
+        down(&store, true);
+        for second in [1, 99, 899, 900] {
+            let found = match sessions.cached(&ticket.key(), at(second)) {
+                Some(found) => Some(found),
+                None => sessions.lookup(&ticket, at(second)).await.unwrap(),
+            };
+            assert!(found.is_some(), "{second}");
+        }
+        assert!(sessions.cached(&ticket.key(), at(901)).is_none());
+        assert!(sessions.lookup(&ticket, at(901)).await.is_err());
+        down(&store, false);
+        assert!(is_known(&sessions, &ticket, 902).await);
+    }
+
+    #[tokio::test]
+    async fn who_has_heard_nothing_for_an_hour_believes_no_cache() {
+        let store = store();
+        let (here, there) = (sessions(&store), sessions(&store));
+        let ticket = open(&[&here, &there], 0).await;
+        assert_eq!(here.end(&ticket.key(), at(1)).await.unwrap(), Effect::Done);
+        // By then the store has forgotten to tell.
+        let place = Place(vec![lock(&store.published).len().to_string()]);
+        *there.follower.place.lock().await = Some(place);
+        there.follow(at(ENDED_SECONDS + 1)).await.unwrap();
+        assert!(!there.cache.contains_key(&ticket.key()));
+    }
+
+    #[tokio::test]
+    async fn a_crowd_asks_a_silent_store_twice_at_most() {
+        let store = store();
+        let sessions = Arc::new(sessions(&store));
+        down(&store, true);
+        let crowd: Vec<_> = (0..50)
+            .map(|_| {
+                let sessions = Arc::clone(&sessions);
+                tokio::spawn(async move { sessions.lookup(&contract::ticket(), at(1)).await.is_err() })
+            })
+            .collect();
+        for one in crowd {
+            assert!(one.await.unwrap());
+        }
+        assert!(store.reads.load(Ordering::Relaxed) <= 2, "{}", store.reads.load(Ordering::Relaxed));
+    }
+
+    #[tokio::test]
+    async fn a_session_that_the_store_lost_ends_when_the_store_hears_of_it() {
+        let store = store();
+        let sessions = sessions(&store);
+        let ticket = open(&[&sessions], 0).await;
+        store.inner.remove(&ticket.key()).await.unwrap();
+        assert!(sessions.cached(&ticket.key(), at(50)).is_some());
+        assert!(!is_known(&sessions, &ticket, 150).await);
+        assert!(sessions.cached(&ticket.key(), at(151)).is_none());
+    }
+}
