@@ -15,6 +15,8 @@ pub use issuer;
 pub mod oracle;
 pub mod raw;
 mod report;
+#[cfg(feature = "stores")]
+pub mod stores;
 pub mod transplant;
 pub mod upstream;
 pub mod weak;

@@ -1,0 +1,131 @@
+//! The suite of session stores: the contract of a store against each kind of Redis, what an outage does, and what two
+//! replicas of samlgate make of sharing one. `tests/stores/run` installs Redis and runs the binary `stores`.
+
+mod contract;
+mod outage;
+mod redis;
+mod replicas;
+
+use std::pin::Pin;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::{LocalSet, spawn_local};
+use tokio::time::timeout;
+
+use crate::report::Report;
+
+/// No check waits for anything longer.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Session stores against real servers.
+#[derive(Parser)]
+#[command(name = "stores")]
+struct Arguments {
+    /// Only this part; may be given again
+    #[arg(long, value_enum, value_name = "NAME")]
+    only: Vec<Part>,
+
+    /// Names every check and runs none
+    #[arg(long)]
+    list: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    Single,
+    Secured,
+    Cluster,
+    Sentinel,
+    Replicas,
+}
+
+/// A claim, and what shows it.
+type Check = (&'static str, fn() -> Pin<Box<dyn Future<Output = ()>>>);
+
+macro_rules! checks {
+    ($($claim:literal => $check:expr),+ $(,)?) => {
+        vec![$(($claim, (|| Box::pin($check)) as fn() -> Pin<Box<dyn Future<Output = ()>>>)),+]
+    };
+}
+
+impl Part {
+    fn checks(self) -> Vec<Check> {
+        match self {
+            Self::Single => checks![
+                "one Redis keeps the contract of a store" => contract::kept_by_one(),
+                "an assertion is claimed once" => contract::claims_once(),
+                "nothing in it names a person, and no ticket is in it" => contract::names_nobody(),
+                "what is altered in it is no session" => contract::altered_records(),
+                "killed, it is away at once, and there again with what it kept" => outage::killed(),
+                "stopped, it is away in time, and a crowd does not wait one after the other" => outage::stopped(),
+            ],
+            Self::Secured => checks![
+                "Redis with a user, a password and TLS keeps the contract" => contract::kept_by_a_secured_one(),
+                "a wrong password and a strange authority are told" => contract::refused_connections(),
+            ],
+            Self::Cluster => checks![
+                "a cluster of three keeps the contract of a store" => contract::kept_by_a_cluster(),
+                "a node that dies and comes back is found again" => outage::cluster_node_killed(),
+            ],
+            Self::Sentinel => checks![
+                "a master with sentinels keeps the contract of a store" => contract::kept_by_sentinels(),
+                "a master that dies is followed by another, and sessions live on" => outage::master_killed(),
+            ],
+            Self::Replicas => checks![
+                "a login begun at one replica ends at the other, and both know the session" => replicas::share_logins(),
+                "a sign-out at one is one at the other within a second" => replicas::share_sign_outs(),
+                "a response posted to both opens one session" => replicas::claim_together(),
+                "Redis away: cached sessions go on, others get 503, sign-outs hold afterwards" => replicas::outlive_an_outage(),
+                "cached sessions end with session.outage_limit" => replicas::limit_an_outage(),
+                "a replica that is killed forgets nobody" => replicas::forget_nobody(),
+                "a replica that starts while Redis is away is not ready until it comes" => replicas::wait_for_redis(),
+                "a user has at most session.max_per_user sessions" => replicas::limit_users(),
+            ],
+        }
+    }
+}
+
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let parts = Part::value_variants().iter().filter(|part| arguments.only.is_empty() || arguments.only.contains(part));
+    if arguments.list {
+        parts.flat_map(|part| part.checks()).for_each(|(claim, _)| println!("{claim}"));
+        return ExitCode::SUCCESS;
+    }
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("the runtime cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    // What failed is told by the report; here, where.
+    std::panic::set_hook(Box::new(|panic| {
+        if let Some(place) = panic.location() {
+            eprintln!("          at {place}");
+        }
+    }));
+    runtime.block_on(async {
+        let mut stopped = signal(SignalKind::terminate()).expect("a handler can be set");
+        tokio::select! {
+            code = run(parts.copied().collect()) => code,
+            _ = stopped.recv() => ExitCode::FAILURE,
+        }
+    })
+}
+
+async fn run(parts: Vec<Part>) -> ExitCode {
+    let mut report = Report::new();
+    for part in parts {
+        report.heading(part.to_possible_value().expect("no part is hidden").get_name(), "");
+        for (claim, check) in part.checks() {
+            let check = async move { timeout(PATIENCE, check()).await.expect("it took too long") };
+            let done = LocalSet::new().run_until(async { spawn_local(check).await }).await;
+            report.check(claim, done, String::new);
+        }
+    }
+    report.finish()
+}

@@ -1,0 +1,310 @@
+//! Two replicas of samlgate under one address, with one Redis.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::time::{Instant, sleep};
+
+use super::redis::Server;
+use crate::browser::{Browser, Tab};
+use crate::gateway::{Gateway, GatewayBuilder, IDP_ENTITY_ID, Program, free_port};
+use crate::idp::{Idp, IdpOptions, IdpSettings};
+use crate::issuer::Sign;
+use crate::raw::{self, RawResponse};
+use crate::upstream::Upstream;
+
+const SESSION: &str = "__Host-samlgate";
+const BINDING: &str = "__Host-samlgate-login";
+const SECOND: Duration = Duration::from_secs(1);
+
+struct Pair {
+    idp: Idp,
+    upstream: Upstream,
+    replicas: [Gateway; 2],
+    redis: Server,
+    settings: Shared,
+}
+
+/// What both replicas are started with.
+struct Shared {
+    public_url: String,
+    redis: String,
+    session: Value,
+    keys: TempDir,
+}
+
+impl Shared {
+    /// Another replica of the same address.
+    fn replica(&self, port: u16, idp: &Idp, upstream: &Upstream) -> GatewayBuilder {
+        let mut session = json!({ "store": "redis", "redis": { "servers": [self.redis], "timeout": "500ms" } });
+        if let (Some(session), Value::Object(more)) = (session.as_object_mut(), self.session.clone()) {
+            session.extend(more);
+        }
+        GatewayBuilder::on_port(demo(), port)
+            .set("public_url", json!(self.public_url))
+            .set("keys_dir", json!(self.keys.path()))
+            .set("replicas", json!(2))
+            .set("session", session)
+            .trust(idp)
+            .protect(upstream)
+    }
+}
+
+/// It lies beside this program.
+fn demo() -> Program {
+    let own = std::env::current_exe().expect("this program has a file");
+    Program::demo(own.with_file_name("demo"))
+}
+
+impl Pair {
+    async fn start() -> Self {
+        Self::start_with(json!({})).await
+    }
+
+    async fn start_with(session: Value) -> Self {
+        let redis = Server::start().await;
+        let keys = tempfile::tempdir().expect("a temporary folder");
+        ::gateway::keys::generate(keys.path()).expect("keys can be made");
+        let ports = [free_port(), free_port()];
+        let public_url = format!("http://localhost:{}", ports[0]);
+        let settings = Shared { public_url: public_url.clone(), redis: redis.address(), session, keys };
+        let metadata = format!("{public_url}/saml/metadata");
+        let mut of_idp = IdpSettings::new(IDP_ENTITY_ID, &metadata, &format!("{public_url}/saml/acs"));
+        of_idp.sign = Sign::Both;
+        let idp = Idp::start(IdpOptions::new(of_idp)).await;
+        let upstream = Upstream::start().await;
+        let [one, other] = ports.map(|port| settings.replica(port, &idp, &upstream).start());
+        let replicas = [one.await, other.await];
+        Self { idp, upstream, replicas, redis, settings }
+    }
+
+    /// A browser whose requests reach that replica.
+    fn browser(&self, replica: usize) -> Browser {
+        let browser = Browser::new();
+        self.lead(&browser, replica);
+        browser
+    }
+
+    fn lead(&self, browser: &Browser, replica: usize) {
+        browser.point("localhost", self.replicas[replica].address());
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.settings.public_url)
+    }
+
+    /// A tab with the IdP's form, after a visit to `path`.
+    async fn at_idp(&self, browser: &Browser, path: &str) -> Tab {
+        let mut tab = browser.tab();
+        tab.visit(&self.url(path)).await;
+        let links = tab.page().links();
+        if let Some(start) = links.iter().find(|link| link.url.path().starts_with("/saml/start")) {
+            tab.follow(start.url.as_str()).await;
+        }
+        tab
+    }
+
+    async fn sign_in(&self, browser: &Browser, username: &str) -> Tab {
+        let mut tab = self.at_idp(browser, "/page").await;
+        self.idp.sign_in(&mut tab, username).await;
+        tab.auto_submit().await;
+        assert_eq!((tab.page().status, tab.page().url.path()), (200, "/page"));
+        tab
+    }
+
+    async fn get(&self, replica: usize, cookie: &str) -> RawResponse {
+        let gateway = &self.replicas[replica];
+        raw::get(gateway.address(), gateway.authority(), "/page", &[&format!("Cookie: {cookie}")]).await
+    }
+
+    async fn status(&self, replica: usize, cookie: &str) -> u16 {
+        self.get(replica, cookie).await.status
+    }
+
+    /// Posts a form to the ACS as the browser with that binding would.
+    async fn post(&self, replica: usize, binding: &str, body: &str) -> RawResponse {
+        let request = format!(
+            "POST /saml/acs HTTP/1.1\r\nHost: {host}\r\nOrigin: {idp}\r\nAccept: text/html\r\nCookie: {BINDING}={binding}\r\n\
+             Connection: close\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {length}\r\n\r\n{body}",
+            host = self.replicas[replica].authority(),
+            idp = self.idp.origin(),
+            length = body.len(),
+        );
+        raw::exchange(self.replicas[replica].address(), request).await
+    }
+}
+
+fn cookie(browser: &Browser) -> String {
+    let cookie = browser.cookie("localhost", SESSION).expect("somebody is signed in");
+    format!("{SESSION}={}", cookie.value)
+}
+
+/// Waits until `is` holds, and says for how long.
+async fn until(patience: Duration, what: &str, is: impl AsyncFn() -> bool) -> Duration {
+    let start = Instant::now();
+    while !is().await {
+        assert!(start.elapsed() < patience, "{what}: not within {patience:?}");
+        sleep(Duration::from_millis(20)).await;
+    }
+    start.elapsed()
+}
+
+async fn sign_out(pair: &Pair, tab: &mut Tab) {
+    tab.visit(&pair.url("/saml/logout")).await;
+    let form = tab.page().form();
+    tab.submit(form).await;
+    assert_eq!(tab.page().status, 200);
+}
+
+pub(super) async fn share_logins() {
+    let pair = Pair::start().await;
+    let browser = pair.browser(0);
+    let mut tab = pair.at_idp(&browser, "/deep?x=1").await;
+    pair.idp.sign_in(&mut tab, "ada").await;
+    pair.lead(&browser, 1);
+    tab.auto_submit().await;
+    assert_eq!((tab.page().status, tab.page().url.as_str()), (200, &*pair.url("/deep?x=1")));
+    let cookie = cookie(&browser);
+    for replica in [0, 1] {
+        assert_eq!(pair.status(replica, &cookie).await, 200);
+        assert_eq!(pair.upstream.last_request().one("X-Forwarded-Email"), Some("ada@demo.example"));
+    }
+}
+
+pub(super) async fn share_sign_outs() {
+    let pair = Pair::start().await;
+    let browser = pair.browser(0);
+    let mut tab = pair.sign_in(&browser, "ada").await;
+    let other = pair.browser(1);
+    pair.sign_in(&other, "ada").await;
+    let (ended, kept) = (cookie(&browser), cookie(&other));
+    for replica in [0, 1] {
+        assert_eq!((pair.status(replica, &ended).await, pair.status(replica, &kept).await), (200, 200));
+    }
+    sign_out(&pair, &mut tab).await;
+    assert_eq!(pair.status(0, &ended).await, 401, "at once where it happened");
+    until(SECOND, "signed out at the other", async || pair.status(1, &ended).await == 401).await;
+    assert_eq!((pair.status(0, &kept).await, pair.status(1, &kept).await), (200, 200));
+}
+
+pub(super) async fn claim_together() {
+    let pair = Pair::start().await;
+    for _ in 0..10 {
+        let browser = pair.browser(0);
+        pair.at_idp(&browser, "/page").await;
+        let request_id = pair.idp.requests().last().expect("a request reached the IdP").id.clone();
+        let body = pair.idp.response_spec("ada", Some(&request_id)).issue(pair.idp.key()).form_body(None);
+        let binding = browser.cookie("localhost", BINDING).expect("the browser is bound").value;
+        let answers = tokio::join!(pair.post(0, &binding, &body), pair.post(1, &binding, &body));
+        let places =
+            [answers.0, answers.1].map(|answer| (answer.status, answer.header("location").unwrap_or_default()));
+        let signed_in = places.iter().filter(|(status, place)| *status == 303 && place.ends_with("/page")).count();
+        let resumed = places.iter().filter(|(status, place)| *status == 303 && place.contains("/saml/resume")).count();
+        assert_eq!((signed_in, resumed), (1, 1), "{places:?}");
+    }
+}
+
+pub(super) async fn outlive_an_outage() {
+    let mut pair = Pair::start().await;
+    let (cached, uncached, leaving) = (pair.browser(0), pair.browser(0), pair.browser(0));
+    pair.sign_in(&cached, "ada").await;
+    pair.sign_in(&uncached, "ben").await;
+    let mut tab = pair.sign_in(&leaving, "ada").await;
+    let [cached, uncached, left] = [&cached, &uncached, &leaving].map(cookie);
+    for replica in [0, 1] {
+        assert_eq!((pair.status(replica, &cached).await, pair.status(replica, &left).await), (200, 200));
+    }
+    // The second replica has not seen this one.
+    assert_eq!(pair.status(0, &uncached).await, 200);
+    pair.redis.kill().await;
+    for _ in 0..50 {
+        for replica in [0, 1] {
+            assert_eq!(pair.status(replica, &cached).await, 200, "a cached session goes on");
+        }
+        let refused = pair.get(1, &uncached).await;
+        assert_eq!((refused.status, refused.header("retry-after").as_deref()), (503, Some("5")));
+        assert_eq!(refused.json()["code"], "store_unavailable");
+    }
+    let (status, ready) = pair.replicas[0].admin_get("/readyz").await;
+    assert_eq!(status, 200, "{ready}");
+    sign_out(&pair, &mut tab).await;
+    assert_eq!(pair.status(0, &left).await, 503, "here it has ended, and nobody can say that it is none");
+    assert_eq!(pair.status(1, &left).await, 200, "there nobody could be told");
+    pair.redis.restart().await;
+    until(SECOND * 3, "signed out afterwards", async || pair.status(1, &left).await == 401).await;
+    until(SECOND * 3, "known again", async || pair.status(1, &uncached).await == 200).await;
+    assert_eq!((pair.status(0, &cached).await, pair.status(1, &cached).await), (200, 200));
+}
+
+pub(super) async fn limit_an_outage() {
+    let mut pair = Pair::start_with(json!({ "outage_limit": "2s" })).await;
+    let browser = pair.browser(0);
+    pair.sign_in(&browser, "ada").await;
+    let cookie = cookie(&browser);
+    pair.redis.kill().await;
+    assert_eq!(pair.status(0, &cookie).await, 200);
+    until(SECOND * 6, "refused", async || pair.status(0, &cookie).await == 503).await;
+    pair.redis.restart().await;
+    until(SECOND * 3, "known again", async || pair.status(0, &cookie).await == 200).await;
+}
+
+pub(super) async fn forget_nobody() {
+    let mut pair = Pair::start().await;
+    let browser = pair.browser(0);
+    pair.sign_in(&browser, "ada").await;
+    let mut waiting = pair.at_idp(&pair.browser(0), "/deep").await;
+    pair.idp.sign_in(&mut waiting, "ben").await;
+    let id = pair.replicas[0].process_id().expect("it runs");
+    let id = nix::unistd::Pid::from_raw(i32::try_from(id).expect("a process id fits"));
+    nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGKILL).expect("an own child can be killed");
+    pair.replicas[0].ended().await;
+    assert_eq!(pair.status(1, &cookie(&browser)).await, 200);
+    pair.lead(waiting.browser(), 1);
+    waiting.auto_submit().await;
+    assert_eq!((waiting.page().status, waiting.page().url.path()), (200, "/deep"));
+}
+
+pub(super) async fn wait_for_redis() {
+    let mut pair = Pair::start().await;
+    let browser = pair.browser(0);
+    pair.sign_in(&browser, "ada").await;
+    pair.redis.kill().await;
+    let builder = pair.settings.replica(free_port(), &pair.idp, &pair.upstream);
+    let (address, admin) = (builder.listen(), builder.admin_listen());
+    let starting = tokio::spawn(builder.start());
+    let ready = || async { raw::get(admin, "localhost", "/readyz", &[]).await };
+    until(SECOND * 20, "listening", async || tokio::net::TcpStream::connect(admin).await.is_ok()).await;
+    let answer = ready().await;
+    assert_eq!(answer.status, 503);
+    assert!(answer.text().contains("session store"), "{}", answer.text());
+    let authority = pair.replicas[0].authority();
+    let lines = format!("Cookie: {}", cookie(&browser));
+    assert_eq!(raw::get(address, authority, "/page", &[&lines]).await.status, 503, "nobody can be judged");
+    pair.redis.restart().await;
+    let _third = starting.await.expect("it becomes ready");
+    assert_eq!(raw::get(address, authority, "/page", &[&lines]).await.status, 200);
+}
+
+pub(super) async fn limit_users() {
+    let pair = Pair::start_with(json!({ "max_per_user": 2 })).await;
+    let mut cookies = Vec::new();
+    for replica in [0, 1, 0] {
+        let browser = pair.browser(replica);
+        pair.sign_in(&browser, "ada").await;
+        cookies.push(cookie(&browser));
+        // Sessions are told apart by their second.
+        sleep(SECOND).await;
+    }
+    let other = pair.browser(0);
+    pair.sign_in(&other, "ben").await;
+    cookies.push(cookie(&other));
+    until(SECOND, "the oldest ends", async || pair.status(1, &cookies[0]).await == 401).await;
+    for replica in [0, 1] {
+        let mut seen = Vec::new();
+        for cookie in &cookies {
+            seen.push(pair.status(replica, cookie).await);
+        }
+        assert_eq!(seen, [401, 200, 200, 200]);
+    }
+}
