@@ -10,7 +10,7 @@ use config::{ConfigError, ConfigErrors, Loaded, Settings, Trust, Warning};
 use saml_core::{NewKeys, SloUrl};
 use serde_json::json;
 
-use crate::{explain, idps, keys, server};
+use crate::{explain, idps, keys, server, sessions_command};
 
 #[derive(Parser)]
 #[command(
@@ -57,15 +57,18 @@ enum Command {
     /// Make the gateway's own keys
     #[command(subcommand)]
     Keys(Keys),
+    /// Show who is signed in, and end sessions, of the gateway that runs on this machine
+    #[command(subcommand)]
+    Sessions(sessions_command::Command),
     /// Show the version
     Version,
 }
 
 #[derive(Args)]
-struct ConfigFile {
+pub(crate) struct ConfigFile {
     /// The settings file; variables such as SAMLGATE_LISTEN or SAMLGATE_SESSION__MAX_AGE go before it
     #[arg(long, value_name = "FILE", env = "SAMLGATE_CONFIG", default_value = "samlgate.yaml")]
-    config: PathBuf,
+    pub(crate) config: PathBuf,
 }
 
 #[derive(Subcommand)]
@@ -96,6 +99,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Check { config: ConfigFile { config }, json } => check(&config, json),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Keys(Keys::Generate { dir }) => generate_keys(&dir),
+        Command::Sessions(command) => sessions_command::run(command),
         Command::Version => {
             println!("samlgate {}", env!("CARGO_PKG_VERSION"));
             ExitCode::SUCCESS
@@ -103,7 +107,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn load(file: &Path) -> Result<Loaded, ConfigErrors> {
+pub(crate) fn load(file: &Path) -> Result<Loaded, ConfigErrors> {
     config::load(file, config::process_environment())
 }
 

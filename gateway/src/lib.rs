@@ -5,6 +5,7 @@
 
 pub mod admin;
 pub mod cli;
+pub mod control;
 pub mod decide;
 pub mod endpoints;
 pub mod exchange;
@@ -28,6 +29,7 @@ mod sealing;
 pub mod second_opinion;
 pub mod server;
 pub mod session;
+mod sessions_command;
 pub mod shared;
 pub mod single_logout;
 pub mod telemetry;

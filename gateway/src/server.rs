@@ -27,6 +27,7 @@ use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
 use crate::admin::Admin;
+use crate::control::{Control, ControlSocket, SocketError, SocketFile};
 use crate::idps;
 use crate::proxy::Proxy;
 use crate::shared::{Gateway, SetupError};
@@ -39,6 +40,8 @@ pub enum ServerError {
     Listen { setting: &'static str, address: SocketAddr, source: io::Error },
     #[error("`tls` cannot be used: {problem}")]
     Tls { problem: String },
+    #[error(transparent)]
+    Control(#[from] SocketError),
     #[error(transparent)]
     Setup(#[from] SetupError),
     #[error("the runtime cannot start: {0}")]
@@ -87,6 +90,7 @@ fn serve(settings: Settings) -> Result<Ended, ServerError> {
     let signals = admin_runtime.block_on(async { Signals::listen() })?;
     let (stop_public, public_watch) = watch::channel(false);
     let (stop_admin, admin_watch) = watch::channel(false);
+    let _control = serve_control(&gateway, &admin_runtime, admin_watch.clone())?;
     let public = start(&runtime, public, public_socket, settings.listen, public_watch);
     let _admin = start(&admin_runtime, admin, admin_socket, settings.admin_listen, admin_watch);
     let _sweeper = admin_runtime.spawn(sweep(Arc::clone(&gateway)));
@@ -128,6 +132,19 @@ where
     sockets.add(address.to_string(), socket.into_raw_fd());
     let sockets: ListenFds = Arc::new(sockets.into());
     runtime.spawn(async move { service.start_service(Some(sockets), shutdown, 1).await })
+}
+
+/// The control API, where the settings have a socket for it; the file is removed with what this returns.
+fn serve_control(
+    gateway: &Arc<Gateway>,
+    runtime: &Runtime,
+    shutdown: ShutdownWatch,
+) -> Result<Option<SocketFile>, ServerError> {
+    let Some(path) = &gateway.settings.control_socket else { return Ok(None) };
+    let socket = runtime.block_on(async { ControlSocket::bind(path) })?;
+    let (file, answering) = socket.serve(Control(Arc::clone(gateway)), shutdown);
+    runtime.spawn(answering);
+    Ok(Some(file))
 }
 
 fn runtime(name: &str, threads: usize) -> Result<Runtime, ServerError> {
@@ -186,6 +203,7 @@ fn announce(settings: &Settings) {
         version = env!("CARGO_PKG_VERSION"),
         listen = %settings.listen,
         admin_listen = %settings.admin_listen,
+        control_socket = settings.control_socket.as_ref().map(|path| display(path.display())),
         tls = settings.tls.is_some(),
         sp.entity_id = sp.entity_id.as_str(),
         sp.acs_url = sp.acs_url.as_str(),

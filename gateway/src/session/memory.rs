@@ -203,8 +203,8 @@ impl Records {
         let ended: Vec<EndedSession> = of_name
             .filter_map(|(_, key)| {
                 let (record, _) = self.by_key.get(key)?;
-                let unique_id = record.unique_id.clone();
-                record.is_among(named).then_some(EndedSession { key: *key, unique_id })
+                let (idp, unique_id) = (record.idp.clone(), record.unique_id.clone());
+                record.is_among(named).then_some(EndedSession { key: *key, idp, unique_id })
             })
             .collect();
         for session in &ended {

@@ -96,6 +96,16 @@ impl SessionKey {
         Self(bytes)
     }
 
+    /// As [`Ticket::parse`], of what [`SessionKey::as_text`] writes.
+    pub fn parse(text: &str) -> Option<Self> {
+        parse_secret(text.as_bytes()).map(|bytes| Self(*bytes))
+    }
+
+    /// Names the session and opens nothing: only the ticket does.
+    pub fn as_text(&self) -> String {
+        URL_SAFE_NO_PAD.encode(self.0)
+    }
+
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }

@@ -80,7 +80,7 @@ impl StoredSession {
     }
 
     pub fn ended(&self) -> EndedSession {
-        EndedSession { key: self.key, unique_id: self.unique_id.clone() }
+        EndedSession { key: self.key, idp: self.idp.clone(), unique_id: self.unique_id.clone() }
     }
 
     pub(super) fn whose(&self) -> Whose<'_> {
@@ -110,6 +110,7 @@ pub(super) struct Whose<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EndedSession {
     pub key: SessionKey,
+    pub idp: IdpId,
     pub unique_id: Box<str>,
 }
 

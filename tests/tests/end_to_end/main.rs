@@ -3,6 +3,7 @@
 
 mod attacks;
 mod check;
+mod control;
 mod encrypted;
 mod endpoints;
 mod expired_certificates;

@@ -364,7 +364,8 @@ impl SessionStore for RedisStore {
         let mut ended = Vec::new();
         for (key, entry, _) in self.entries(&keys).await? {
             if entry.is_among(named) && self.drop_session(&key, Some(&entry)).await? {
-                ended.push(EndedSession { key, unique_id: entry.unique_id.into_boxed_str() });
+                let idp = named.idp.clone();
+                ended.push(EndedSession { key, idp, unique_id: entry.unique_id.into_boxed_str() });
             }
         }
         Ok(ended)
