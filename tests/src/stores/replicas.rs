@@ -1,5 +1,6 @@
 //! Two replicas of samlgate under one address, with one Redis.
 
+use std::ffi::OsStr;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -46,6 +47,7 @@ impl Shared {
             .set("keys_dir", json!(self.keys.path()))
             .set("replicas", json!(2))
             .set("session", session)
+            .set("control_socket", json!("control.sock"))
             .trust(idp)
             .protect(upstream)
     }
@@ -122,6 +124,17 @@ impl Pair {
         self.get(replica, cookie).await.status
     }
 
+    /// Runs `samlgate sessions revoke` beside a replica, and returns what it says.
+    async fn revoke(&self, replica: usize, whose: &[&str]) -> String {
+        let config = self.replicas[replica].config_file().as_os_str();
+        let arguments = ["sessions", "revoke", "--config"].map(OsStr::new).into_iter().chain([config]);
+        let output = demo().command(arguments.chain(whose.iter().map(OsStr::new))).output().await;
+        let output = output.expect("samlgate can be started");
+        let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+        said
+    }
+
     /// Posts a form to the ACS as the browser with that binding would.
     async fn post(&self, replica: usize, binding: &str, body: &str) -> RawResponse {
         let request = format!(
@@ -186,6 +199,49 @@ pub(super) async fn share_sign_outs() {
     assert_eq!(pair.status(0, &ended).await, 401, "at once where it happened");
     until(SECOND, "signed out at the other", async || pair.status(1, &ended).await == 401).await;
     assert_eq!((pair.status(0, &kept).await, pair.status(1, &kept).await), (200, 200));
+}
+
+pub(super) async fn share_revocations() {
+    let mut pair = Pair::start().await;
+    let selectors: [&[&str]; 4] = [
+        &["--user", "5f1e0000000000000000ada1"],
+        &["--email", "ada@demo.example"],
+        &["--group", "admins"],
+        &["--all", "--yes"],
+    ];
+    for (number, whose) in selectors.into_iter().enumerate() {
+        let (revoked, other) = (pair.browser(0), pair.browser(1));
+        pair.sign_in(&revoked, "ada").await;
+        pair.sign_in(&other, "ben").await;
+        let (ended, kept) = (cookie(&revoked), cookie(&other));
+        for replica in [0, 1] {
+            assert_eq!((pair.status(replica, &ended).await, pair.status(replica, &kept).await), (200, 200));
+        }
+        let of_all = whose == ["--all", "--yes"];
+        let said = pair.revoke(number % 2, whose).await;
+        assert!(said.starts_with("done: "), "{said}");
+        for replica in [0, 1] {
+            until(SECOND, "revoked", async || pair.status(replica, &ended).await == 401).await;
+        }
+        until(SECOND, "others too", async || pair.status(0, &kept).await == if of_all { 401 } else { 200 }).await;
+        // A revocation is of sessions that began up to its second.
+        sleep(SECOND).await;
+        let again = pair.browser(1);
+        pair.sign_in(&again, "ada").await;
+        assert_eq!(pair.status(0, &cookie(&again)).await, 200, "who signs in again is signed in");
+    }
+    let browser = pair.browser(0);
+    pair.sign_in(&browser, "ada").await;
+    let cookie = cookie(&browser);
+    assert_eq!((pair.status(0, &cookie).await, pair.status(1, &cookie).await), (200, 200));
+    pair.redis.kill().await;
+    let said = pair.revoke(0, &["--email", "ada@demo.example"]).await;
+    assert!(said.starts_with("queued: "), "{said}");
+    assert_eq!((pair.status(0, &cookie).await, pair.status(1, &cookie).await), (503, 200));
+    pair.redis.restart().await;
+    for replica in [0, 1] {
+        until(SECOND * 3, "revoked afterwards", async || pair.status(replica, &cookie).await == 401).await;
+    }
 }
 
 pub(super) async fn claim_together() {
