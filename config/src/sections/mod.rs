@@ -66,7 +66,7 @@ pub(crate) static ROOT: Table = Table {
             "login_page",
             Kind::Boolean,
             "`true`",
-            "show the page with the login buttons; `false` goes straight to the IdP where there is one",
+            "show the page with the login buttons; `false` goes straight to the IdP where there is one (and the fragment of the address, `#...`, is then lost)",
         ),
         Key::required(
             "upstreams",

@@ -86,6 +86,7 @@ pub enum Endpoint {
     Userinfo,
     Jwks,
     PostJs,
+    LoginJs,
     Style,
 }
 

@@ -101,6 +101,7 @@ impl Policy {
             "/userinfo" => Some(Endpoint::Userinfo),
             "/jwks.json" => Some(Endpoint::Jwks),
             "/post.js" => Some(Endpoint::PostJs),
+            "/login.js" => Some(Endpoint::LoginJs),
             "/style.css" => Some(Endpoint::Style),
             other => {
                 let idp = other.strip_prefix("/start/")?;

@@ -248,6 +248,7 @@ fn everything_under_the_prefix_is_ours() {
         ("/saml/userinfo", "serve Userinfo"),
         ("/saml/jwks.json", "serve Jwks"),
         ("/saml/post.js", "serve PostJs"),
+        ("/saml/login.js", "serve LoginJs"),
         ("/saml/style.css", "serve Style"),
         ("/saml", "endpoint_unknown"),
         ("/saml/", "endpoint_unknown"),

@@ -59,6 +59,7 @@ const fn methods(endpoint: Endpoint) -> &'static str {
         | Endpoint::Userinfo
         | Endpoint::Jwks
         | Endpoint::PostJs
+        | Endpoint::LoginJs
         | Endpoint::Style => "GET, HEAD",
     }
 }
@@ -72,7 +73,12 @@ pub fn reads_body(endpoint: Endpoint, method: &Method) -> bool {
 pub const fn is_for_people(endpoint: Endpoint) -> bool {
     match endpoint {
         Endpoint::Login | Endpoint::Start | Endpoint::Acs | Endpoint::Resume | Endpoint::Logout | Endpoint::Slo => true,
-        Endpoint::Metadata | Endpoint::Userinfo | Endpoint::Jwks | Endpoint::PostJs | Endpoint::Style => false,
+        Endpoint::Metadata
+        | Endpoint::Userinfo
+        | Endpoint::Jwks
+        | Endpoint::PostJs
+        | Endpoint::LoginJs
+        | Endpoint::Style => false,
     }
 }
 
@@ -94,6 +100,7 @@ pub async fn serve(endpoint: Endpoint, call: &Call<'_>) -> Result<Answer, Refusa
         Endpoint::Userinfo => userinfo::serve(call),
         Endpoint::Jwks => Ok(jwks::serve(call)),
         Endpoint::PostJs => Ok(assets::post_js()),
+        Endpoint::LoginJs => Ok(assets::login_js()),
         Endpoint::Style => Ok(assets::style()),
     }
 }

@@ -11,7 +11,7 @@ use http::{HeaderName, HeaderValue, Response, StatusCode};
 use saml_core::PostForm;
 
 pub use site::Site;
-pub(crate) use site::{POST_JS, STYLE_CSS};
+pub(crate) use site::{LOGIN_JS, POST_JS, STYLE_CSS};
 
 /// What we send when we answer ourselves.
 pub type Answer = Response<Bytes>;

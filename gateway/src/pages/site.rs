@@ -16,6 +16,7 @@ pub struct Site {
     pub prefix: String,
     pub style_url: String,
     pub post_js_url: String,
+    pub login_js_url: String,
     pub login_url: String,
     pub logout_url: String,
     /// Where users end their session at the IdP, if we know the place.
@@ -27,6 +28,7 @@ pub struct Site {
 
 pub(crate) const STYLE_CSS: &str = include_str!("../../assets/style.css");
 pub(crate) const POST_JS: &str = include_str!("../../assets/post.js");
+pub(crate) const LOGIN_JS: &str = include_str!("../../assets/login.js");
 
 impl Site {
     pub fn new(settings: &Settings) -> Self {
@@ -40,6 +42,7 @@ impl Site {
             prefix: prefix.clone(),
             style_url: format!("{prefix}/style.css?v={}", version_of(STYLE_CSS)),
             post_js_url: format!("{prefix}/post.js?v={}", version_of(POST_JS)),
+            login_js_url: format!("{prefix}/login.js?v={}", version_of(LOGIN_JS)),
             login_url: format!("{prefix}/login"),
             logout_url: format!("{prefix}/logout"),
             portal_url: portal_url(settings),

@@ -40,10 +40,10 @@ async function fromFirstVisitToSignOut(checks, world, screens, ada) {
     await picture("idp form");
     assert.equal(await ada.cookie(world.origin, SESSION_COOKIE), undefined);
   });
-  await checks.check("after the password the user is back at the deep link", async () => {
+  await checks.check("after the password the user is back at the deep link, its fragment too", async () => {
     await enterPassword(page, world, "ada");
     await page.waitForURL((url) => url.origin === world.origin);
-    assert.equal(page.url(), world.origin + DEEP_LINK);
+    assert.equal(page.url(), `${world.origin}${DEEP_LINK}#part`);
   });
   await checks.check("the application knows who the user is, and the identity JWT verifies", async () => {
     await applicationKnowsAda(page, `GET ${DEEP_LINK}`);
