@@ -8,7 +8,7 @@ use std::path::Path;
 
 use benches::floor::Floor;
 use benches::login::{Gate, issued, with_groups};
-use benches::{Pace, medians_at};
+use benches::{Pace, commit, machine, medians_at};
 use issuer::{Issued, test_keys};
 
 /// As the gateway has it.
@@ -111,19 +111,6 @@ fn page(series: &[Series]) -> String {
         }
     }
     page
-}
-
-fn machine() -> String {
-    let cpus = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model =
-        cpus.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':')).map(|(_, name)| name.trim());
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    format!("{}, {cores} cores", model.unwrap_or("unknown"))
-}
-
-fn commit() -> String {
-    let output = std::process::Command::new("git").args(["rev-parse", "--short", "HEAD"]).output();
-    output.ok().and_then(|output| String::from_utf8(output.stdout).ok()).unwrap_or_default().trim().to_owned()
 }
 
 fn plot(series: &[Series]) -> String {

@@ -3,6 +3,8 @@
 pub mod floor;
 pub mod hostile;
 pub mod login;
+#[cfg(feature = "sessions")]
+pub mod sessions;
 
 use std::time::Duration;
 
@@ -84,4 +86,19 @@ pub fn print_ratio(name: &str, note: &str, work: Duration, floor: Duration) {
     };
     let ratio = work.as_secs_f64() / floor.as_secs_f64();
     println!("{name}: {}, floor {}, ratio {ratio:.2} x floor{note}", micros(work), micros(floor));
+}
+
+/// The processor and how many cores there are.
+pub fn machine() -> String {
+    let cpus = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model =
+        cpus.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':')).map(|(_, name)| name.trim());
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    format!("{}, {cores} cores", model.unwrap_or("unknown"))
+}
+
+/// What the figures are of.
+pub fn commit() -> String {
+    let output = std::process::Command::new("git").args(["rev-parse", "--short", "HEAD"]).output();
+    output.ok().and_then(|output| String::from_utf8(output.stdout).ok()).unwrap_or_default().trim().to_owned()
 }

@@ -132,6 +132,18 @@ pub struct StoreKeys {
     pub(crate) index: Arc<KeyRing>,
 }
 
+#[cfg(feature = "test-support")]
+impl StoreKeys {
+    /// Of nobody else, and gone with this value.
+    ///
+    /// # Errors
+    /// The random source failed.
+    pub fn made() -> Result<Self, KeyError> {
+        let ring = || Ok::<_, KeyError>(Arc::new(KeyRing { current: make(Kind::Secret)?, previous: None, next: None }));
+        Ok(Self { seal: ring()?, index: ring()? })
+    }
+}
+
 /// The keys that assertions are decrypted with, for who needs no others.
 ///
 /// # Errors
