@@ -213,7 +213,7 @@ mod tests {
             Some(&*record.assertion_id),
         ];
         let texts: usize = texts.into_iter().flatten().map(|text| text.len() + OVERHEAD).sum();
-        let groups: usize = record.groups.iter().map(|group| group.len() + size_of::<u32>()).sum();
+        let groups: usize = record.groups.iter().map(|group| group.len() + 1).sum();
         let whole = size_of::<Session>() + size_of::<SessionRecord>() + texts + groups + 4 * OVERHEAD;
         assert!(whole < 1_000, "{whole} bytes");
     }
