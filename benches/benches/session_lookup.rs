@@ -12,7 +12,7 @@ use benches::{medians_side_by_side, print_ratio};
 use criterion::Criterion;
 use gateway::session::{MemoryStore, Session, SessionKey, SessionLimits, SessionStore, Sessions};
 use moka::sync::Cache;
-use saml_core::Timestamp;
+use saml_core::{IdpId, Timestamp};
 
 /// As the gateway has it.
 #[global_allocator]
@@ -64,6 +64,7 @@ async fn signed_in(now: Timestamp) -> (Sessions, Vec<String>) {
         max_cached: SESSIONS as u64 * 2,
         outage_limit: Duration::from_secs(900),
         max_per_user: None,
+        idps: vec![IdpId::parse("jumpcloud").expect("an id")],
     };
     let sessions = Sessions::new(store, &limits);
     let mut headers = Vec::with_capacity(SESSIONS);

@@ -16,7 +16,7 @@ use benches::{Pace, commit, machine, medians_at};
 use config::{RedisServer, RedisSettings, RedisTopology};
 use gateway::keys::StoreKeys;
 use gateway::session::{MemoryStore, RedisStore, Session, SessionKey, SessionLimits, SessionStore, Sessions, Ticket};
-use saml_core::Timestamp;
+use saml_core::{IdpId, Timestamp};
 use tokio::task::JoinSet;
 
 /// As the gateway has it.
@@ -106,7 +106,9 @@ async fn measure(size: usize, redis: Option<&str>) -> Found {
     let now: Timestamp = std::time::SystemTime::now().into();
     let store: Arc<dyn SessionStore> = match redis {
         None => Arc::new(MemoryStore::new(size as u64 * 2)),
-        Some(address) => Arc::new(RedisStore::new(&settings(address, size), StoreKeys::made().expect("keys"))),
+        Some(address) => {
+            Arc::new(RedisStore::new(&settings(address, size), StoreKeys::made().expect("keys"), "benches"))
+        }
     };
     let sessions = Arc::new(Sessions::new(Arc::clone(&store), &limits(size)));
     sessions.follow(now).await.expect("the store answers");
@@ -152,6 +154,7 @@ fn limits(size: usize) -> SessionLimits {
         max_cached: size as u64,
         outage_limit: Duration::from_secs(900),
         max_per_user: None,
+        idps: vec![IdpId::parse("jumpcloud").expect("an id")],
     }
 }
 

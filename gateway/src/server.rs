@@ -94,7 +94,9 @@ fn serve(settings: Settings) -> Result<Ended, ServerError> {
     let public = start(&runtime, public, public_socket, settings.listen, public_watch);
     let _admin = start(&admin_runtime, admin, admin_socket, settings.admin_listen, admin_watch);
     let _sweeper = admin_runtime.spawn(sweep(Arc::clone(&gateway)));
-    let _follower = admin_runtime.spawn(follow(Arc::clone(&gateway)));
+    // Where requests are served: the store's connections live on the runtime that makes them.
+    let _follower = runtime.spawn(follow(Arc::clone(&gateway)));
+    let _sender = runtime.spawn(send_queued(Arc::clone(&gateway)));
     let _expiry = admin_runtime.spawn(idps::watch_expiry(Arc::clone(&gateway)));
     announce(&settings);
     for position in 0..settings.identity_providers.len() {
@@ -216,7 +218,20 @@ async fn sweep(gateway: Arc<Gateway>) {
     let mut ticks = tokio::time::interval(Duration::from_secs(60));
     loop {
         ticks.tick().await;
-        gateway.sessions.sweep(SystemTime::now().into());
+        let gateway = Arc::clone(&gateway);
+        // A million sessions take a while.
+        let swept = tokio::task::spawn_blocking(move || gateway.sessions.sweep(SystemTime::now().into())).await;
+        if let Err(panic) = swept {
+            tracing::error!("the cache of sessions could not be swept: {panic}");
+        }
+    }
+}
+
+/// What was ended while the store was away.
+async fn send_queued(gateway: Arc<Gateway>) {
+    loop {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        gateway.sessions.send_queued().await;
     }
 }
 
@@ -295,7 +310,16 @@ async fn drain(gateway: &Gateway, public: JoinHandle<()>) -> Ended {
         let _ = public.await;
         gateway.lifecycle.until_idle().await;
     };
-    match tokio::time::timeout(gateway.settings.shutdown_timeout, quiet).await {
+    let outcome = tokio::time::timeout(gateway.settings.shutdown_timeout, quiet).await;
+    gateway.sessions.send_queued().await;
+    let queued = gateway.sessions.count_queued();
+    if queued > 0 {
+        tracing::error!(
+            queued,
+            "revocations never reached the session store: sessions that were ended here live on at other replicas"
+        );
+    }
+    match outcome {
         Ok(()) => tracing::info!("samlgate has ended"),
         Err(_) => tracing::warn!(requests = gateway.lifecycle.in_flight(), "shutdown_timeout: requests are cut off"),
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
-use config::{SessionSettings, Settings, StoreSettings};
+use config::{Settings, StoreSettings};
 use saml_core::{IdpId, Signer, TrustError};
 
 use crate::decide::Policy;
@@ -56,12 +56,13 @@ impl Gateway {
     pub fn new(settings: Settings) -> Result<Self, SetupError> {
         let (keys, warnings) = Keys::load(&settings)?;
         warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-        let store = store(&settings.session, &keys)?;
+        let store = store(&settings, &keys)?;
         let limits = SessionLimits {
             idle_timeout: settings.session.idle_timeout,
             max_cached: settings.session.max_sessions,
             outage_limit: settings.session.outage_limit,
             max_per_user: settings.session.max_per_user,
+            idps: settings.identity_providers.iter().map(|idp| idp.id.clone()).collect(),
         };
         Ok(Self {
             policy: Policy::from_settings(&settings),
@@ -167,12 +168,13 @@ impl Gateway {
     }
 }
 
-fn store(settings: &SessionSettings, keys: &Keys) -> Result<Arc<dyn SessionStore>, KeyError> {
-    match &settings.store {
-        StoreSettings::Memory => Ok(Arc::new(MemoryStore::new(settings.max_sessions))),
+fn store(settings: &Settings, keys: &Keys) -> Result<Arc<dyn SessionStore>, KeyError> {
+    match &settings.session.store {
+        StoreSettings::Memory => Ok(Arc::new(MemoryStore::new(settings.session.max_sessions))),
         StoreSettings::Redis(redis) => {
             let keys = keys.store().ok_or(KeyError::NotShared { name: "seal" })?;
-            Ok(Arc::new(RedisStore::new(redis, keys.clone())))
+            let owner = settings.service_provider.entity_id.as_str();
+            Ok(Arc::new(RedisStore::new(redis, keys.clone(), owner)))
         }
     }
 }

@@ -75,12 +75,15 @@ fn idp_of<'a>(idps: &'a [Arc<LiveIdp>], id: &IdpId) -> Result<&'a LiveIdp, Refus
 /// user that signing out did not work.
 async fn end(call: &Call<'_>, request: &VerifiedLogoutRequest, idp: &LiveIdp) -> Result<Answer, Refusal> {
     let gateway = call.gateway;
+    // In this order: a request that could not find its sessions can come again, and one that is used up has ended them,
+    // or they end when the store answers.
+    let named = gateway.sessions.named(request).await;
+    let ended = gateway.stored("sessions_named", named)?;
     let claimed = gateway.store().claim_assertion(request.replay_key(), request.replay_until(), call.now).await;
     if gateway.stored("claim_assertion", claimed)? == ClaimOutcome::AlreadyClaimed {
         return Err(Refusal::LogoutReplayed);
     }
-    let ended = gateway.sessions.end_named(request, call.now).await;
-    let ended = gateway.stored("end_named", ended)?;
+    gateway.stored("remove", gateway.sessions.end_all(&ended, call.now).await)?;
     for session in &ended {
         tracing::info!(
             request.id = call.request_id,

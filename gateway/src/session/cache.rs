@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use aws_lc_rs::rand::SystemRandom;
 use moka::sync::Cache;
-use saml_core::{IdpId, NamedSessions, Timestamp, VerifiedLogoutRequest};
+use saml_core::{IdpId, Timestamp, VerifiedLogoutRequest};
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
 use super::follow::Follower;
 use super::revocation::{Effect, Revocation, Target};
 use super::store::{SessionStore, StoreError};
 use super::ticket::{KeyHasher, RandomError, SessionKey, Ticket};
-use super::types::{EndedSession, Session, SessionRecord};
+use super::types::{Session, SessionRecord, StoredSession};
 
 /// The store is told when a session was last seen at most this often, however short the idle limit.
 const LEAST_SECONDS_BETWEEN_TOUCHES: i64 = 30;
@@ -37,20 +37,23 @@ pub struct SessionLimits {
     pub outage_limit: Duration,
     /// How many sessions a user may have; the oldest ends for one more.
     pub max_per_user: Option<u64>,
+    /// Of others no session counts.
+    pub idps: Vec<IdpId>,
 }
 
 pub struct Sessions {
     pub(super) cache: Cache<SessionKey, Arc<Session>, BuildHasherDefault<KeyHasher>>,
     pub(super) store: Arc<dyn SessionStore>,
     pub(super) follower: Follower,
-    /// Keys that are being read from the store or ended right now: one at a time for each key, so that a
-    /// burst of requests makes one read, and a session that ends is not put back by a read that began before.
+    /// Keys that are being read from the store right now: one at a time for each key, so that a burst of requests
+    /// makes one read.
     lanes: Mutex<HashMap<SessionKey, Arc<AsyncMutex<()>>>>,
     random: SystemRandom,
     idle_seconds: i64,
     touch_seconds: i64,
     outage_seconds: i64,
     max_per_user: Option<u64>,
+    pub(super) idps: Vec<IdpId>,
 }
 
 enum State {
@@ -75,9 +78,11 @@ impl Sessions {
             lanes: Mutex::default(),
             random: SystemRandom::new(),
             idle_seconds,
-            touch_seconds: (idle_seconds / 10).max(LEAST_SECONDS_BETWEEN_TOUCHES),
+            // Of a short limit a third: another replica must not take a session in use for an idle one.
+            touch_seconds: (idle_seconds / 10).max(LEAST_SECONDS_BETWEEN_TOUCHES).min(idle_seconds / 3).max(1),
             outage_seconds: seconds(limits.outage_limit),
             max_per_user: limits.max_per_user,
+            idps: limits.idps.clone(),
         }
     }
 
@@ -125,8 +130,11 @@ impl Sessions {
             self.cache.invalidate(&key);
             return Ok(None);
         };
-        // What this process saw and had not yet told the store counts as well.
-        let session = Arc::new(Session::new(key, record, seen));
+        if !self.has_idp(&record.idp) {
+            return self.forget(&key).await.map(|()| None);
+        }
+        // What this process saw and had not yet told the store counts as well; nobody saw it later than now.
+        let session = Arc::new(Session::new(key, record, seen.min(now)));
         if let Some(known) = known {
             session.see(known.seen());
         }
@@ -150,21 +158,25 @@ impl Sessions {
         let (idp, unique_id, now) = (record.idp.clone(), record.unique_id.clone(), record.created);
         self.store.insert(&ticket, record).await?;
         if let Some(most) = self.max_per_user {
-            self.end_the_oldest(&idp, &unique_id, most, now).await?;
+            self.end_the_oldest((&idp, &unique_id), &ticket.key(), most, now).await?;
         }
         Ok(ticket)
     }
 
-    /// So that a user has at most so many.
-    async fn end_the_oldest(&self, idp: &IdpId, unique_id: &str, most: u64, now: Timestamp) -> Result<(), StoreError> {
+    /// So that a user has at most so many with the new one.
+    async fn end_the_oldest(
+        &self,
+        (idp, unique_id): (&IdpId, &str),
+        new: &SessionKey,
+        most: u64,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let mut sessions = self.store.sessions_of(idp, unique_id).await?;
-        sessions.retain(|session| session.expires > now);
-        let past = sessions.len().saturating_sub(usize::try_from(most).unwrap_or(usize::MAX));
+        sessions.retain(|session| session.expires > now && session.key != *new);
+        let past = sessions.len().saturating_add(1).saturating_sub(usize::try_from(most).unwrap_or(usize::MAX));
         sessions.sort_by_key(|session| session.created);
-        for session in sessions.iter().take(past) {
-            let _ = self.end(&session.key, now).await?;
-        }
-        Ok(())
+        sessions.truncate(past);
+        self.end_all(&sessions, now).await
     }
 
     /// Ends a session here, in the store and at whoever shares it. Here it has ended even where the store does not
@@ -177,29 +189,28 @@ impl Sessions {
         self.revoke(revocation).await.map(|(effect, _)| effect)
     }
 
-    /// Ends the sessions that an IdP's LogoutRequest names, here and in the store, and says which.
+    /// The sessions that an IdP's LogoutRequest names.
     ///
     /// # Errors
     /// The store does not answer.
-    pub async fn end_named(
-        &self,
-        request: &VerifiedLogoutRequest,
-        now: Timestamp,
-    ) -> Result<Vec<EndedSession>, StoreError> {
-        self.end_these(&request.sessions(), now).await
+    pub async fn named(&self, request: &VerifiedLogoutRequest) -> Result<Vec<StoredSession>, StoreError> {
+        self.store.sessions_named(&request.sessions()).await
     }
 
-    async fn end_these(&self, named: &NamedSessions<'_>, now: Timestamp) -> Result<Vec<EndedSession>, StoreError> {
-        let ended = self.store.end_named(named).await?;
-        for session in &ended {
+    /// As [`Sessions::end`], each of them.
+    ///
+    /// # Errors
+    /// Too much waits for the store already.
+    pub async fn end_all(&self, sessions: &[StoredSession], now: Timestamp) -> Result<(), StoreError> {
+        for session in sessions {
             let _ = self.end(&session.key, now).await?;
         }
-        Ok(ended)
+        Ok(())
     }
 
     /// Frees the cache of sessions whose browser never came back; to be called now and then.
     pub fn sweep(&self, now: Timestamp) {
-        self.sweep_revocations(now);
+        self.follower.sweep(now);
         for (key, session) in &self.cache {
             if matches!(self.state(&session, now), State::Expired | State::Idle) {
                 self.cache.invalidate(&*key);
@@ -257,20 +268,20 @@ impl Sessions {
         self.store.remove(key).await.map(drop)
     }
 
-    pub(super) async fn lane(&self, key: SessionKey) -> Lane<'_> {
+    async fn lane(&self, key: SessionKey) -> Lane<'_> {
         let lock = Arc::clone(lock(&self.lanes).entry(key).or_default());
         // Made before waiting: a caller that goes away while it waits must clean up as well.
-        let mut lane = Lane { lanes: &self.lanes, key, lock, held: None };
-        lane.held = Some(Arc::clone(&lane.lock).lock_owned().await);
+        let mut lane = Lane { lanes: &self.lanes, key, lock: Some(Arc::clone(&lock)), held: None };
+        lane.held = Some(lock.lock_owned().await);
         lane
     }
 }
 
-/// The right to read or end one session; the last one out removes the lane.
-pub(super) struct Lane<'a> {
+/// The right to read one session; the last one out removes the lane.
+struct Lane<'a> {
     lanes: &'a Mutex<HashMap<SessionKey, Arc<AsyncMutex<()>>>>,
     key: SessionKey,
-    lock: Arc<AsyncMutex<()>>,
+    lock: Option<Arc<AsyncMutex<()>>>,
     held: Option<OwnedMutexGuard<()>>,
 }
 
@@ -278,9 +289,10 @@ impl Drop for Lane<'_> {
     fn drop(&mut self) {
         self.held = None;
         let mut lanes = lock(self.lanes);
+        self.lock = None;
         if let Entry::Occupied(lane) = lanes.entry(self.key) {
-            // The map's and ours: new ones are only handed out under the map's lock.
-            if Arc::strong_count(&self.lock) == 2 {
+            // Only the map's is left, and new ones are handed out under its lock.
+            if Arc::strong_count(lane.get()) == 1 {
                 lane.remove();
             }
         }
@@ -296,6 +308,7 @@ mod tests {
     use super::*;
     use crate::session::contract::{self, at};
     use crate::session::watched::{sessions, store};
+    use saml_core::NamedSessions;
     use std::sync::atomic::Ordering;
 
     #[tokio::test]
@@ -342,14 +355,14 @@ mod tests {
         let record = contract::record(0, 8_000);
         let (idp, name_id) = (record.idp, record.idp_session.unwrap().name_id);
         let named = NamedSessions { idp: &idp, name_id: &name_id, session_indexes: &[] };
-        let (ended, _) = tokio::join!(sessions.end_these(&named, at(1)), reading);
-        assert_eq!(ended.unwrap().len(), 2);
+        let found = store.sessions_named(&named).await.unwrap();
+        assert_eq!(found.len(), 2);
+        let (ended, _) = tokio::join!(sessions.end_all(&found, at(1)), reading);
+        ended.unwrap();
         for ticket in [&cached, &read] {
             assert!(sessions.cached(&ticket.key(), at(2)).is_none());
             assert!(sessions.lookup(ticket, at(2)).await.unwrap().is_none());
         }
-        store.is_down.store(true, Ordering::Relaxed);
-        assert!(sessions.end_these(&named, at(1)).await.is_err(), "no answer is not success");
     }
 
     #[tokio::test]
@@ -469,7 +482,7 @@ mod tests {
         assert!(futures_poll(&mut reading).await.is_none());
         let key = ticket.key();
         let (read, ended) = tokio::join!(reading, sessions.end(&key, at(1)));
-        assert!(read.unwrap().is_some() && ended.is_ok());
+        assert!(read.unwrap().is_none() && ended.is_ok());
         assert!(sessions.cached(&ticket.key(), at(1)).is_none());
     }
 

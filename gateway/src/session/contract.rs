@@ -26,8 +26,8 @@ pub async fn run(make: Make<'_>) {
     a_login_cannot_be_taken_after_its_time(make()).await;
     the_fifth_refusal_drops_a_pending_login(make()).await;
     the_eleventh_login_of_a_browser_drops_the_first(make()).await;
-    single_logout_ends_the_sessions_that_it_names_and_no_other(make()).await;
-    single_logout_ends_what_it_did_not_end_before(make()).await;
+    single_logout_finds_the_sessions_that_it_names_and_no_other(make()).await;
+    single_logout_finds_what_is_still_there(make()).await;
     a_pending_logout_has_one_taker(make()).await;
     finds_the_sessions_of_a_user(make()).await;
     a_walk_meets_every_session(make()).await;
@@ -109,7 +109,7 @@ async fn keeps_a_session_until_it_is_removed(store: Arc<dyn SessionStore>) {
 }
 
 /// Each session differs from the named one in a single thing.
-async fn single_logout_ends_the_sessions_that_it_names_and_no_other(store: Arc<dyn SessionStore>) {
+async fn single_logout_finds_the_sessions_that_it_names_and_no_other(store: Arc<dyn SessionStore>) {
     type Change = fn(&mut SessionRecord);
     fn at_idp(record: &mut SessionRecord) -> &mut IdpSession {
         record.idp_session.as_mut().expect("there is one")
@@ -131,38 +131,39 @@ async fn single_logout_ends_the_sessions_that_it_names_and_no_other(store: Arc<d
         ("nothing that the IdP could name", false, |record| record.idp_session = None),
     ];
     let mut tickets = Vec::new();
-    for (case, ends, change) in cases {
+    for (case, is_meant, change) in cases {
         let mut record = record(1_000, 2_000);
         change(&mut record);
         let ticket = ticket();
         store.insert(&ticket, record).await.expect("inserted");
-        tickets.push((case, ends, ticket));
+        tickets.push((case, is_meant, ticket));
     }
     let (idp, name_id, indexes) = (record(0, 1).idp, name_id(), ["_s0".to_owned(), "_s1".to_owned()]);
     let named = NamedSessions { idp: &idp, name_id: &name_id, session_indexes: &indexes };
-    let ended = store.end_named(&named).await.expect("ended");
-    assert_eq!(ended.len(), 4);
-    assert_eq!(ended.iter().filter(|ended| &*ended.unique_id == "other").count(), 1);
-    for (case, ends, ticket) in &tickets {
-        assert_eq!(ended.iter().any(|ended| ended.key == ticket.key()), *ends, "{case}");
-        assert_eq!(store.load(&ticket.key(), ticket).await.expect("loaded").is_none(), *ends, "{case}");
+    let found = store.sessions_named(&named).await.expect("found");
+    assert_eq!(found.len(), 4);
+    assert_eq!(found.iter().filter(|session| &*session.unique_id == "other").count(), 1);
+    for (case, is_meant, ticket) in &tickets {
+        assert_eq!(found.iter().any(|session| session.key == ticket.key()), *is_meant, "{case}");
     }
-    assert!(store.end_named(&named).await.expect("asked again").is_empty());
-
     let every = NamedSessions { session_indexes: &[], ..named };
-    let ended = store.end_named(&every).await.expect("ended");
-    assert_eq!(ended.len(), 1, "without a SessionIndex the session with another one ends too");
+    let found = store.sessions_named(&every).await.expect("found");
+    assert_eq!(found.len(), 5, "without a SessionIndex the session with another one is meant too");
+    for session in &found {
+        assert!(store.remove(&session.key).await.expect("removed"));
+    }
+    assert!(store.sessions_named(&every).await.expect("asked again").is_empty());
 }
 
-async fn single_logout_ends_what_it_did_not_end_before(store: Arc<dyn SessionStore>) {
+async fn single_logout_finds_what_is_still_there(store: Arc<dyn SessionStore>) {
     let (removed, kept) = (ticket(), ticket());
     for ticket in [&removed, &kept] {
         store.insert(ticket, record(1_000, 2_000)).await.expect("inserted");
     }
     store.remove(&removed.key()).await.expect("removed");
     let (idp, name_id) = (record(0, 1).idp, name_id());
-    let ended = store.end_named(&NamedSessions { idp: &idp, name_id: &name_id, session_indexes: &[] }).await;
-    assert_eq!(ended.expect("ended").iter().map(|ended| ended.key).collect::<Vec<_>>(), [kept.key()]);
+    let found = store.sessions_named(&NamedSessions { idp: &idp, name_id: &name_id, session_indexes: &[] }).await;
+    assert_eq!(keys(&found.expect("found")), [kept.key()]);
 }
 
 async fn a_pending_logout_has_one_taker(store: Arc<dyn SessionStore>) {

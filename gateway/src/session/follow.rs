@@ -8,8 +8,9 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock};
 
-use saml_core::Timestamp;
+use saml_core::{IdpId, Timestamp};
 use tokio::sync::Mutex as AsyncMutex;
+use tokio::task::spawn_blocking;
 
 use super::cache::{Sessions, lock};
 use super::redis::ENDED_SECONDS;
@@ -23,6 +24,8 @@ const MOST_QUEUED: usize = 10_000;
 const FRESH_SECONDS: i64 = 1;
 /// What was said before no session of the store can have begun.
 const KEPT_SECONDS: i64 = 31 * 24 * 60 * 60;
+/// No read of a session takes so long, nor is a store's clock so far ahead.
+const LATELY_SECONDS: i64 = 10 * 60;
 /// How much later than a revocation a session may seem to have begun that was in the store before it.
 const SKEW_SECONDS: i64 = 60;
 
@@ -30,9 +33,10 @@ const SKEW_SECONDS: i64 = 60;
 pub(super) struct Follower {
     known: RwLock<Revocations>,
     queued: Mutex<VecDeque<Revocation>>,
-    /// Held by who reads what is published.
+    /// Held by who reads what is published, and over nothing else.
     place: AsyncMutex<Option<Place>>,
-    attempts: AtomicU64,
+    /// How often somebody who read had no answer.
+    failures: AtomicU64,
     /// When the store last answered, in seconds; [`NEVER`] before the first time.
     heard: AtomicI64,
 }
@@ -58,10 +62,16 @@ impl Follower {
     pub(super) fn has_ended(&self, session: &Session) -> bool {
         self.known.read().unwrap_or_else(PoisonError::into_inner).end(session.whose())
     }
+
+    /// Forgets revocations that no session can be old enough for.
+    pub(super) fn sweep(&self, now: Timestamp) {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        known.forget(now.plus_seconds(-KEPT_SECONDS), now.plus_seconds(-LATELY_SECONDS));
+    }
 }
 
 impl Sessions {
-    /// Reads what was published since the last call, and sends what waits. To be called several times a second.
+    /// Reads what was published since the last call. To be called several times a second.
     ///
     /// # Errors
     /// The store does not answer.
@@ -75,16 +85,15 @@ impl Sessions {
 
     async fn read_published(&self, place: &mut Option<Place>, now: Timestamp) -> Result<(), StoreError> {
         let follower = &self.follower;
-        follower.attempts.fetch_add(1, Ordering::Relaxed);
-        self.send_queued().await?;
-        let (next, news) = self.store.published(place.as_ref(), now).await?;
+        let published = self.store.published(place.as_ref(), now).await;
+        let (next, news) = published.inspect_err(|_| {
+            follower.failures.fetch_add(1, Ordering::Relaxed);
+        })?;
         if place.is_some() && follower.silence(now) >= ENDED_SECONDS {
             // The store no longer tells which sessions ended so long ago.
             self.cache.invalidate_all();
         }
-        for revocation in &news {
-            self.apply(revocation).await;
-        }
+        self.apply(&news).await;
         *place = Some(next);
         follower.heard.store(now.unix_seconds(), Ordering::Relaxed);
         Ok(())
@@ -101,13 +110,13 @@ impl Sessions {
         if follower.silence(now) <= FRESH_SECONDS {
             return Ok(());
         }
-        let seen = follower.attempts.load(Ordering::Relaxed);
+        let failures = follower.failures.load(Ordering::Relaxed);
         let mut place = follower.place.lock().await;
         if follower.silence(now) <= FRESH_SECONDS {
             return Ok(());
         }
-        // Somebody began while we waited, and had no answer: a crowd must not try one after the other.
-        if follower.attempts.load(Ordering::Relaxed) > seen {
+        // Somebody who read while we waited had no answer: a crowd must not try one after the other.
+        if follower.failures.load(Ordering::Relaxed) > failures {
             return Err(StoreError::Away { problem: "no answer".to_owned() });
         }
         self.read_published(&mut place, now).await
@@ -119,25 +128,41 @@ impl Sessions {
     /// # Errors
     /// Too much waits already.
     pub async fn revoke(&self, revocation: Revocation) -> Result<(Effect, Vec<EndedSession>), StoreError> {
-        self.apply(&revocation).await;
+        self.apply(std::slice::from_ref(&revocation)).await;
         match self.end_in_store(&revocation).await {
             Ok(ended) => Ok((Effect::Done, ended)),
             Err(error) => self.queue(revocation, error).map(|effect| (effect, Vec::new())),
         }
     }
 
-    /// Here, in what is cached and what will be read.
-    async fn apply(&self, revocation: &Revocation) {
-        if let Target::Session(key) = &revocation.target {
-            // A read that began before has put it into the cache by the time that the lane is ours.
-            let _lane = self.lane(*key).await;
-            return self.cache.invalidate(key);
-        }
-        self.follower.known.write().unwrap_or_else(PoisonError::into_inner).add(revocation);
-        for (key, session) in &self.cache {
-            if revocation.ends(session.whose()) {
-                self.cache.invalidate(&*key);
+    /// Here, in what is cached and what will be read: whoever has read a session and not yet put it into the cache
+    /// looks at what is known after that.
+    async fn apply(&self, revocations: &[Revocation]) {
+        let mut of_many = Vec::new();
+        for revocation in revocations {
+            self.follower.known.write().unwrap_or_else(PoisonError::into_inner).add(revocation);
+            match &revocation.target {
+                Target::Session(key) => self.cache.invalidate(key),
+                Target::User { .. } | Target::Email(_) | Target::Group(_) | Target::All => {
+                    of_many.push(revocation.clone());
+                }
             }
+        }
+        if of_many.is_empty() {
+            return;
+        }
+        let cache = self.cache.clone();
+        let scan = move || {
+            for (key, session) in &cache {
+                if of_many.iter().any(|revocation| revocation.ends(session.whose())) {
+                    cache.invalidate(&*key);
+                }
+            }
+        };
+        // A million sessions take a while, and other requests must not wait for it.
+        if let Err(panic) = spawn_blocking(scan).await {
+            tracing::error!("the cache could not be searched for revoked sessions, and is emptied: {panic}");
+            self.cache.invalidate_all();
         }
     }
 
@@ -146,12 +171,9 @@ impl Sessions {
         let store = &self.store;
         let mut ended = Vec::new();
         match &revocation.target {
-            // Removed first: who hears of it reads it no more. With its lane: who reads it now puts it into the cache before.
+            // Removed first: who hears of it reads it no more.
             Target::Session(key) => {
-                let lane = self.lane(*key).await;
                 store.remove(key).await?;
-                self.cache.invalidate(key);
-                drop(lane);
                 store.publish(revocation).await?;
             }
             Target::User { idp, unique_id } => {
@@ -181,23 +203,21 @@ impl Sessions {
     ) -> Result<(), StoreError> {
         let with_skew = Revocation { at: revocation.at.plus_seconds(SKEW_SECONDS), ..revocation.clone() };
         for session in sessions.iter().filter(|session| with_skew.ends(session.whose())) {
+            if !revocation.ends(session.whose()) {
+                // Before it is removed: who repeats this after a failure finds what is still there.
+                let target = Target::Session(session.key);
+                let of_one = Revocation { target, at: revocation.at };
+                self.apply(std::slice::from_ref(&of_one)).await;
+                self.store.publish(&of_one).await?;
+            }
             if self.store.remove(&session.key).await? {
                 ended.push(session.ended());
-            }
-            if !revocation.ends(session.whose()) {
-                let target = Target::Session(session.key);
-                self.store.publish(&Revocation { target, at: revocation.at }).await?;
             }
         }
         Ok(())
     }
 
-    /// Forgets revocations that no session can be old enough for.
-    pub(super) fn sweep_revocations(&self, now: Timestamp) {
-        self.follower.known.write().unwrap_or_else(PoisonError::into_inner).forget(now.plus_seconds(-KEPT_SECONDS));
-    }
-
-    pub(super) fn queue(&self, revocation: Revocation, error: StoreError) -> Result<Effect, StoreError> {
+    fn queue(&self, revocation: Revocation, error: StoreError) -> Result<Effect, StoreError> {
         let mut queued = lock(&self.follower.queued);
         if !matches!(error, StoreError::Away { .. }) || queued.len() >= MOST_QUEUED {
             return Err(error);
@@ -206,15 +226,30 @@ impl Sessions {
         Ok(Effect::Queued)
     }
 
-    async fn send_queued(&self) -> Result<(), StoreError> {
-        loop {
-            let Some(revocation) = lock(&self.follower.queued).front().cloned() else { return Ok(()) };
-            self.end_in_store(&revocation).await?;
+    /// Tells the store what waits, each once: what fails again waits on, behind the others. To be called now and then,
+    /// by one caller.
+    pub async fn send_queued(&self) {
+        for _ in 0..self.count_queued() {
+            let Some(revocation) = lock(&self.follower.queued).front().cloned() else { return };
+            let sent = self.end_in_store(&revocation).await;
             let mut queued = lock(&self.follower.queued);
-            if queued.front() == Some(&revocation) {
-                queued.pop_front();
+            // It stays in the queue while it is sent: a caller that goes away loses nothing.
+            queued.pop_front();
+            if let Err(error) = sent {
+                tracing::debug!(%error, "a revocation still waits for the session store");
+                queued.push_back(revocation);
             }
         }
+    }
+
+    /// How many revocations wait for the store.
+    pub fn count_queued(&self) -> usize {
+        lock(&self.follower.queued).len()
+    }
+
+    /// Whether it is of an IdP that the settings still have.
+    pub(super) fn has_idp(&self, idp: &IdpId) -> bool {
+        self.idps.contains(idp)
     }
 }
 
@@ -333,11 +368,51 @@ mod tests {
         assert!(here.follow(at(2)).await.is_err());
         down(&store, false);
         here.follow(at(3)).await.unwrap();
+        here.send_queued().await;
         there.follow(at(3)).await.unwrap();
         for ticket in [&one, &many] {
             assert!(there.cached(&ticket.key(), at(3)).is_none() && !is_known(&there, ticket, 3).await);
         }
-        assert!(lock(&here.follower.queued).is_empty());
+        assert_eq!(here.count_queued(), 0);
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_sent_keeps_nobody_from_hearing() {
+        let store = store();
+        let (here, there) = (sessions(&store), sessions(&store));
+        let (one, other) = (open(&[&here, &there], 0).await, open(&[&here, &there], 0).await);
+        store.is_full.store(true, Ordering::Relaxed);
+        assert_eq!(here.end(&one.key(), at(1)).await.unwrap(), Effect::Queued);
+        here.send_queued().await;
+        assert_eq!(here.count_queued(), 1);
+        lock(&store.published).push(revocation(Target::Session(other.key()), 1));
+        here.follow(at(2)).await.unwrap();
+        assert!(here.cached(&other.key(), at(2)).is_none(), "it heard what others said");
+        assert_eq!(here.follower.silence(at(2)), 0);
+        store.is_full.store(false, Ordering::Relaxed);
+        here.send_queued().await;
+        there.follow(at(3)).await.unwrap();
+        assert!(here.count_queued() == 0 && there.cached(&one.key(), at(3)).is_none());
+    }
+
+    #[tokio::test]
+    async fn sessions_of_an_idp_that_is_gone_are_none() {
+        let store = store();
+        let sessions = sessions(&store);
+        let mut record = contract::record(0, 80_000);
+        record.idp = IdpId::parse("removed").unwrap();
+        let ticket = sessions.open(record).await.unwrap();
+        assert!(!is_known(&sessions, &ticket, 1).await);
+    }
+
+    #[tokio::test]
+    async fn nobody_was_seen_later_than_now() {
+        let store = store();
+        let sessions = sessions(&store);
+        let ticket = sessions.open(contract::record(0, 80_000)).await.unwrap();
+        assert!(store.inner.touch(&ticket.key(), at(70_000)).await.unwrap());
+        assert!(is_known(&sessions, &ticket, 1).await);
+        assert_eq!(sessions.cached(&ticket.key(), at(2)).unwrap().seen(), at(2));
     }
 
     #[tokio::test]

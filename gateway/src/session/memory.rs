@@ -18,7 +18,7 @@ use super::pending_logout::PendingLogouts;
 use super::revocation::Revocation;
 use super::store::{ClaimOutcome, Cursor, PendingState, Place, SessionStore, StoreError, TakeOutcome, Whereabouts};
 use super::ticket::{KeyHasher, SessionKey, Ticket};
-use super::types::{EndedSession, PendingLogin, PendingLogout, SessionRecord, StoredSession};
+use super::types::{PendingLogin, PendingLogout, SessionRecord, StoredSession};
 
 /// How many sessions are read under the lock.
 const AT_ONCE: usize = 1_000;
@@ -110,8 +110,8 @@ impl SessionStore for MemoryStore {
         Ok((Place::default(), Vec::new()))
     }
 
-    async fn end_named(&self, named: &NamedSessions<'_>) -> Result<Vec<EndedSession>, StoreError> {
-        Ok(lock(&self.sessions).end_named(named))
+    async fn sessions_named(&self, named: &NamedSessions<'_>) -> Result<Vec<StoredSession>, StoreError> {
+        Ok(lock(&self.sessions).named(named))
     }
 
     async fn put_pending(&self, id: &RequestId, login: PendingLogin, client: IpAddr) -> Result<(), StoreError> {
@@ -197,20 +197,11 @@ impl Records {
         self.by_key.get(key).map(|(record, seen)| StoredSession::of(*key, record, *seen))
     }
 
-    fn end_named(&mut self, named: &NamedSessions<'_>) -> Vec<EndedSession> {
+    fn named(&self, named: &NamedSessions<'_>) -> Vec<StoredSession> {
         let name = name_key(named.idp, named.name_id);
         let of_name = self.by_name.range((name, SessionKey::FIRST)..).take_while(|(other, _)| *other == name);
-        let ended: Vec<EndedSession> = of_name
-            .filter_map(|(_, key)| {
-                let (record, _) = self.by_key.get(key)?;
-                let (idp, unique_id) = (record.idp.clone(), record.unique_id.clone());
-                record.is_among(named).then_some(EndedSession { key: *key, idp, unique_id })
-            })
-            .collect();
-        for session in &ended {
-            self.remove(&session.key);
-        }
-        ended
+        let is_meant = |key: &SessionKey| self.by_key.get(key).is_some_and(|(record, _)| record.is_among(named));
+        of_name.filter(|(_, key)| is_meant(key)).filter_map(|(_, key)| self.stored(key)).collect()
     }
 
     fn sweep(&mut self, now: Timestamp) {

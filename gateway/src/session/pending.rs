@@ -16,7 +16,7 @@ pub(super) const REMEMBERED_SECONDS: i64 = PENDING_SECONDS;
 pub(super) const MAX_PER_BROWSER: usize = 10;
 /// Behind a proxy in front, or in a pod, everybody comes from one address: the bound must hold a Monday morning.
 pub(super) const MAX_PER_ADDRESS: usize = 10_000;
-const MAX_IN_ALL: usize = 50_000;
+pub(super) const MAX_IN_ALL: usize = 50_000;
 pub(super) const MAX_REFUSALS: u8 = 5;
 
 /// The order of arrival.

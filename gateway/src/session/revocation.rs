@@ -60,6 +60,8 @@ impl Revocation {
 /// The revocations that sessions of the store are held against, each until no session can be older.
 #[derive(Default)]
 pub(super) struct Revocations {
+    /// Of these the store may still have been read when they ended.
+    sessions: HashMap<SessionKey, Timestamp>,
     users: HashMap<(IdpId, Box<str>), Timestamp>,
     emails: HashMap<Box<str>, Timestamp>,
     groups: HashMap<Box<str>, Timestamp>,
@@ -67,12 +69,13 @@ pub(super) struct Revocations {
 }
 
 impl Revocations {
-    /// Nothing is kept of single sessions: the store has removed them.
     pub(super) fn add(&mut self, revocation: &Revocation) {
         let at = revocation.at;
         let later = |known: &mut Timestamp| *known = (*known).max(at);
         match &revocation.target {
-            Target::Session(_) => {}
+            Target::Session(key) => {
+                self.sessions.entry(*key).and_modify(later).or_insert(at);
+            }
             Target::User { idp, unique_id } => {
                 self.users.entry((idp.clone(), unique_id.clone())).and_modify(later).or_insert(at);
             }
@@ -88,15 +91,17 @@ impl Revocations {
 
     pub(super) fn end(&self, session: Whose<'_>) -> bool {
         let since = |at: Option<&Timestamp>| at.is_some_and(|at| session.created <= *at);
-        since(self.all.as_ref())
+        self.sessions.contains_key(session.key)
+            || since(self.all.as_ref())
             || !self.users.is_empty() && since(self.users.get(&(session.idp.clone(), session.unique_id.into())))
             || !self.emails.is_empty() && since(self.emails.get(session.email.to_ascii_lowercase().as_str()))
             || !self.groups.is_empty() && session.groups.iter().any(|name| since(self.groups.get(name)))
     }
 
-    /// Forgets what was said before `oldest`.
-    pub(super) fn forget(&mut self, oldest: Timestamp) {
+    /// Forgets what was said of many before `oldest`, and of single sessions before `lately`: the store has removed them.
+    pub(super) fn forget(&mut self, oldest: Timestamp, lately: Timestamp) {
         let is_kept = |at: &Timestamp| *at >= oldest;
+        self.sessions.retain(|_, at| *at >= lately);
         self.users.retain(|_, at| is_kept(at));
         self.emails.retain(|_, at| is_kept(at));
         self.groups.retain(|_, at| is_kept(at));
@@ -144,7 +149,7 @@ mod tests {
                 let session = session(key, created);
                 let expected = ends && (is_before || is_single);
                 assert_eq!(revocation.ends(session.whose()), expected, "{revocation:?} {created}");
-                assert_eq!(known.end(session.whose()), expected && !is_single, "{revocation:?} {created}");
+                assert_eq!(known.end(session.whose()), expected, "{revocation:?} {created}");
             }
         }
     }
@@ -163,9 +168,9 @@ mod tests {
             }
             let ends = |known: &Revocations, created| known.end(session(contract::ticket().key(), created).whose());
             assert!(ends(&known, 20) && !ends(&known, 21), "{target:?}");
-            known.forget(at(20));
+            known.forget(at(20), at(20));
             assert!(ends(&known, 20), "{target:?}");
-            known.forget(at(21));
+            known.forget(at(21), at(21));
             assert!(!ends(&known, 1), "{target:?}");
         }
     }

@@ -10,7 +10,7 @@ use saml_core::{IdpId, NamedSessions, ReplayKey, RequestId, Timestamp};
 
 use super::revocation::Revocation;
 use super::ticket::{RandomError, SessionKey, Ticket};
-use super::types::{EndedSession, PendingLogin, PendingLogout, SessionRecord, StoredSession};
+use super::types::{PendingLogin, PendingLogout, SessionRecord, StoredSession};
 
 /// A store could not answer. The gateway refuses; it never guesses.
 #[derive(Debug, thiserror::Error)]
@@ -92,9 +92,9 @@ pub trait SessionStore: Send + Sync {
     /// against a session in the store.
     async fn published(&self, since: Option<&Place>, now: Timestamp) -> Result<(Place, Vec<Revocation>), StoreError>;
 
-    /// Ends every session for which [`SessionRecord::is_among`] holds, and says which. Value and qualifiers of the
-    /// NameID are whole, so that a store may find them by a keyed hash and then look at the SessionIndexes.
-    async fn end_named(&self, named: &NamedSessions<'_>) -> Result<Vec<EndedSession>, StoreError>;
+    /// Every session for which [`SessionRecord::is_among`] holds. Value and qualifiers of the NameID are whole, so that
+    /// a store may find them by a keyed hash and then look at the SessionIndexes.
+    async fn sessions_named(&self, named: &NamedSessions<'_>) -> Result<Vec<StoredSession>, StoreError>;
 
     /// Bounded by browser (ten; the oldest goes) and by address (the oldest goes).
     async fn put_pending(&self, id: &RequestId, login: PendingLogin, client: IpAddr) -> Result<(), StoreError>;

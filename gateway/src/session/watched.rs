@@ -13,7 +13,7 @@ use super::memory::MemoryStore;
 use super::revocation::Revocation;
 use super::store::{ClaimOutcome, Cursor, PendingState, Place, SessionStore, StoreError, TakeOutcome};
 use super::ticket::{SessionKey, Ticket};
-use super::types::{EndedSession, PendingLogin, PendingLogout, SessionRecord, StoredSession};
+use super::types::{PendingLogin, PendingLogout, SessionRecord, StoredSession};
 
 /// The memory store, as several processes would share it, counting what it is asked and failing when told to.
 pub(super) struct Watched {
@@ -24,6 +24,8 @@ pub(super) struct Watched {
     /// How often somebody read what is published.
     pub(super) reads: AtomicUsize,
     pub(super) is_down: AtomicBool,
+    /// It answers, and takes nothing.
+    pub(super) is_full: AtomicBool,
 }
 
 impl Watched {
@@ -69,6 +71,9 @@ impl SessionStore for Watched {
     }
     async fn publish(&self, revocation: &Revocation) -> Result<(), StoreError> {
         self.answer()?;
+        if self.is_full.load(Ordering::Relaxed) {
+            return Err(StoreError::Away { problem: "full".to_owned() });
+        }
         lock(&self.published).push(revocation.clone());
         Ok(())
     }
@@ -80,9 +85,9 @@ impl SessionStore for Watched {
         let known = since.map_or(0, |place| place.0[0].parse().unwrap());
         Ok((Place(vec![published.len().to_string()]), published[known..].to_vec()))
     }
-    async fn end_named(&self, named: &NamedSessions<'_>) -> Result<Vec<EndedSession>, StoreError> {
+    async fn sessions_named(&self, named: &NamedSessions<'_>) -> Result<Vec<StoredSession>, StoreError> {
         self.answer()?;
-        self.inner.end_named(named).await
+        self.inner.sessions_named(named).await
     }
     async fn put_pending_logout(
         &self,
@@ -125,6 +130,7 @@ pub(super) fn store() -> Arc<Watched> {
         published: Mutex::default(),
         reads: AtomicUsize::new(0),
         is_down: AtomicBool::new(false),
+        is_full: AtomicBool::new(false),
     })
 }
 
@@ -135,6 +141,7 @@ pub(super) fn sessions(store: &Arc<Watched>) -> Sessions {
         max_cached: 100,
         outage_limit: Duration::from_secs(900),
         max_per_user: None,
+        idps: ["jumpcloud", "okta"].map(|id| IdpId::parse(id).unwrap()).to_vec(),
     };
     Sessions::new(Arc::clone(store) as Arc<dyn SessionStore>, &limits)
 }

@@ -26,10 +26,12 @@ use time::OffsetDateTime;
 use super::redis::{Cluster, Sentinels, Server};
 
 /// Stores of one deployment, each empty.
+#[derive(Clone)]
 pub(super) struct Stores {
+    owner: String,
     redis: RedisSettings,
     keys: StoreKeys,
-    _folder: TempDir,
+    _folder: Arc<TempDir>,
 }
 
 impl Stores {
@@ -64,13 +66,18 @@ impl Stores {
         let (keys, _) = Keys::load(&settings).expect("the keys can be read");
         let StoreSettings::Redis(redis) = &settings.session.store else { panic!("no redis") };
         let keys = keys.store().expect("a shared store has keys").clone();
-        Self { redis: redis.clone(), keys, _folder: folder }
+        let owner = settings.service_provider.entity_id.as_str().to_owned();
+        Self { owner, redis: redis.clone(), keys, _folder: Arc::new(folder) }
     }
 
     pub(super) fn new_store(&self) -> RedisStore {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let key_prefix = format!("samlgate{}", NEXT.fetch_add(1, Ordering::Relaxed));
-        RedisStore::new(&RedisSettings { key_prefix, ..self.redis.clone() }, self.keys.clone())
+        self.store(&format!("samlgate{}", NEXT.fetch_add(1, Ordering::Relaxed)))
+    }
+
+    fn store(&self, key_prefix: &str) -> RedisStore {
+        let redis = RedisSettings { key_prefix: key_prefix.to_owned(), ..self.redis.clone() };
+        RedisStore::new(&redis, self.keys.clone(), &self.owner)
     }
 
     async fn keep_the_contract(&self) {
@@ -268,6 +275,28 @@ pub(super) async fn names_nobody() {
         let is_there = written.windows(secret.len()).any(|part| part == secret);
         assert!(!is_there, "{} is in clear", String::from_utf8_lossy(&secret));
     }
+}
+
+/// Who can write to Redis has no key of ours; another application with our keys is somebody else.
+pub(super) async fn strangers_records() {
+    let server = Server::start().await;
+    let settings = json!({ "servers": [server.address()] });
+    let (ours, strangers) = (Stores::of(settings.clone()), Stores::of(settings));
+    let of_another = Stores { owner: "https://other.example.com/saml/metadata".to_owned(), ..ours.clone() };
+    let store = ours.store("samlgate");
+    for (forger, is_ours) in [(ours.clone(), true), (strangers, false), (of_another, false)] {
+        let forger = forger.store("samlgate");
+        let ticket = ticket();
+        forger.insert(&ticket, contract::record(1_000, 2_000)).await.expect("it can write there");
+        assert!(forger.load(&ticket.key(), &ticket).await.expect("asked").is_some());
+        assert_eq!(store.load(&ticket.key(), &ticket).await.expect("asked").is_some(), is_ours);
+        let target = Target::Group("staff".into());
+        forger.publish(&Revocation { target, at: at(1_000) }).await.expect("published");
+    }
+    let idp = IdpId::parse("jumpcloud").expect("an id");
+    assert_eq!(store.sessions_of(&idp, "5f3c").await.expect("found").len(), 1);
+    let (_, known) = store.published(None, at(1_001)).await.expect("read");
+    assert_eq!(known.len(), 1, "a stranger's revocation is none");
 }
 
 pub(super) async fn altered_records() {

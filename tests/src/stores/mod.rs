@@ -58,6 +58,7 @@ impl Part {
                 "one Redis keeps the contract of a store" => contract::kept_by_one(),
                 "an assertion is claimed once" => contract::claims_once(),
                 "nothing in it names a person, and no ticket is in it" => contract::names_nobody(),
+                "a session that strangers write there is none, nor another application's" => contract::strangers_records(),
                 "what is altered in it is no session" => contract::altered_records(),
                 "killed, it is away at once, and there again with what it kept" => outage::killed(),
                 "stopped, it is away in time, and a crowd does not wait one after the other" => outage::stopped(),

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use ::gateway::session::contract::{self, ticket};
 use ::gateway::session::{SessionLimits, SessionStore, Sessions, StoreError, Ticket};
-use saml_core::Timestamp;
+use saml_core::{IdpId, Timestamp};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
@@ -63,6 +63,7 @@ pub(super) async fn stopped() {
         max_cached: 100,
         outage_limit: Duration::from_secs(900),
         max_per_user: None,
+        idps: vec![IdpId::parse("jumpcloud").expect("an id")],
     };
     let sessions = Arc::new(Sessions::new(Arc::new(store), &limits));
     sessions.follow(now()).await.expect("it answers");

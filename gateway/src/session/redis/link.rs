@@ -12,6 +12,7 @@ use futures_util::future::try_join_all;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::cluster::{ClusterClient, ClusterClientBuilder};
 use redis::cluster_async::ClusterConnection;
+use redis::io::tcp::TcpSettings;
 use redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType};
 use redis::{
     AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, FromRedisValue, IntoConnectionInfo,
@@ -25,6 +26,8 @@ use crate::session::store::StoreError;
 
 /// After an attempt that failed nobody waits for another so soon: requests are refused at once.
 const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(200);
+/// The library gives each sentinel a second.
+const LEAST_PATIENCE: Duration = Duration::from_secs(4);
 
 pub(super) struct Link {
     settings: RedisSettings,
@@ -114,7 +117,7 @@ impl Link {
                 Ok(value) => return Ok(value),
                 Err(error) => error,
             };
-            if is_broken(&error) {
+            if self.is_broken(&error) {
                 self.close(number);
                 if !is_second && !error.is_timeout() {
                     is_second = true;
@@ -153,6 +156,17 @@ impl Link {
         }
     }
 
+    /// Whether another connection may do better: this one is gone, hangs, or leads to a server that lost its role. The
+    /// library mends a cluster node by node, and what works of it is kept.
+    fn is_broken(&self, error: &RedisError) -> bool {
+        match self.settings.topology {
+            RedisTopology::Cluster => error.kind() == ErrorKind::ClusterConnectionNotFound,
+            RedisTopology::Single | RedisTopology::Sentinel { .. } => {
+                has_lost_its_role(error) || error.is_io_error() || error.is_timeout() || error.is_unrecoverable_error()
+            }
+        }
+    }
+
     fn open(&self) -> Option<(Connection, u64)> {
         let current = self.current();
         current.connection.clone().map(|connection| (connection, current.number))
@@ -170,13 +184,14 @@ impl Link {
     }
 }
 
-/// Whether another connection may do better: this one is gone, hangs, or leads to a server that lost its role.
-fn is_broken(error: &RedisError) -> bool {
-    let has_lost_its_role = matches!(
-        error.kind(),
-        ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown | ServerErrorKind::ClusterDown)
-    );
-    has_lost_its_role || error.is_io_error() || error.is_timeout() || error.is_unrecoverable_error()
+/// Whether a server says that it must not be written to: it was a master, or sees too few of its replicas.
+fn has_lost_its_role(error: &RedisError) -> bool {
+    // A transaction tells no more than that it was aborted; Redis 6 wraps the errors of scripts.
+    let is_wrapped = error.detail().is_some_and(|detail| detail.contains("READONLY"));
+    let kinds = [ServerErrorKind::ReadOnly, ServerErrorKind::MasterDown, ServerErrorKind::ExecAbort];
+    is_wrapped
+        || error.code() == Some("NOREPLICAS")
+        || kinds.into_iter().any(|kind| error.kind() == ErrorKind::Server(kind))
 }
 
 fn away(error: &RedisError) -> StoreError {
@@ -184,10 +199,10 @@ fn away(error: &RedisError) -> StoreError {
 }
 
 async fn connect(settings: &RedisSettings) -> Result<Connection, String> {
-    let password = read_password(settings.password_file.as_deref()).await?;
-    let password = password.as_ref().map(|password| password.as_str());
-    let roots = read_roots(settings.tls.as_ref()).await?;
     let connected = async {
+        let password = read_password(settings.password_file.as_deref()).await?;
+        let password = password.as_ref().map(|password| password.as_str());
+        let roots = read_roots(settings.tls.as_ref()).await?;
         match &settings.topology {
             RedisTopology::Single => {
                 let info = node(settings, password).map_err(said)?;
@@ -210,8 +225,9 @@ async fn connect(settings: &RedisSettings) -> Result<Connection, String> {
             }
         }
     };
-    // The way to a server has several steps: each may hang.
-    match tokio::time::timeout(settings.timeout.saturating_mul(3), connected).await {
+    // The way to a server has several steps, and each may hang: of sentinels the first may be the one that is down.
+    let patience = settings.timeout.saturating_mul(3).max(LEAST_PATIENCE);
+    match tokio::time::timeout(patience, connected).await {
         Ok(outcome) => outcome,
         Err(_) => Err("no connection in time".to_owned()),
     }
@@ -235,7 +251,8 @@ fn node(settings: &RedisSettings, password: Option<&str>) -> RedisResult<Connect
         login = login.set_password(password);
     }
     let first = settings.servers.first().map(|server| address_of(server, settings.tls.is_some()));
-    Ok(first.unwrap_or(ConnectionAddr::Tcp(String::new(), 0)).into_connection_info()?.set_redis_settings(login))
+    let info = first.unwrap_or(ConnectionAddr::Tcp(String::new(), 0)).into_connection_info()?;
+    Ok(info.set_redis_settings(login).set_tcp_settings(tcp()))
 }
 
 fn sentinel(
@@ -248,7 +265,8 @@ fn sentinel(
     let has_tls = settings.tls.is_some();
     let addresses = settings.servers.iter().map(|server| address_of(server, has_tls));
     let mut builder = SentinelClientBuilder::new(addresses, master_name, SentinelServerType::Master)?
-        .set_client_to_redis_db(i64::from(settings.database));
+        .set_client_to_redis_db(i64::from(settings.database))
+        .set_client_to_redis_tcp_settings(tcp());
     if let Some(username) = &settings.username {
         builder = builder.set_client_to_redis_username(username);
     }
@@ -282,7 +300,8 @@ fn cluster(
         .min_retry_wait(50)
         .max_retry_wait(500)
         .connection_timeout(settings.timeout)
-        .response_timeout(settings.timeout);
+        .response_timeout(settings.timeout)
+        .tcp_settings(tcp());
     if let Some(username) = &settings.username {
         builder = builder.username(username);
     }
@@ -296,6 +315,11 @@ fn cluster(
         builder = builder.certs(roots);
     }
     builder.build()
+}
+
+/// A small command waits for no answer to the one before it.
+fn tcp() -> TcpSettings {
+    TcpSettings::default().set_nodelay(true)
 }
 
 fn address_of(server: &RedisServer, has_tls: bool) -> ConnectionAddr {

@@ -18,13 +18,14 @@ use redis::streams::{StreamId, StreamRangeReply, StreamReadReply};
 use redis::{Cmd, Pipeline, ToRedisArgs, cmd, pipe};
 use saml_core::{IdpId, NamedSessions, ReplayKey, RequestId, Timestamp};
 use tokio::try_join;
+use zeroize::Zeroizing;
 
-use super::pending::{MAX_PER_ADDRESS, MAX_PER_BROWSER, MAX_REFUSALS, PENDING_SECONDS, REMEMBERED_SECONDS};
+use super::pending::{MAX_IN_ALL, MAX_PER_ADDRESS, MAX_PER_BROWSER, MAX_REFUSALS, PENDING_SECONDS, REMEMBERED_SECONDS};
 use super::revocation::{Revocation, Target};
 use super::store::{ClaimOutcome, Cursor, PendingState, Place, SessionStore, StoreError, TakeOutcome, Whereabouts};
 use super::ticket::{SessionKey, Ticket};
-use super::types::{EndedSession, PendingLogin, PendingLogout, SessionRecord, StoredSession};
-use crate::keys::{KeyRing, StoreKeys};
+use super::types::{PendingLogin, PendingLogout, SessionRecord, StoredSession};
+use crate::keys::{Key, KeyRing, StoreKeys};
 use crate::sealing::{self, Purpose};
 use link::Link;
 use names::Names;
@@ -41,6 +42,7 @@ pub(super) const ENDED_SECONDS: i64 = 60 * 60;
 const AT_ONCE: usize = 1_000;
 
 pub struct RedisStore {
+    owner: String,
     link: Link,
     names: Names,
     scripts: Scripts,
@@ -48,13 +50,18 @@ pub struct RedisStore {
     index: Arc<KeyRing>,
 }
 
-/// A hash of the pending login.
+/// Two fields of a hash, as others may have written them.
+type Two = (Option<Vec<u8>>, Option<Vec<u8>>);
+
+/// Of a pending login, what it holds and its state.
 type Held = (Option<Vec<u8>>, Option<String>);
 
 impl RedisStore {
-    /// Connects when it is first asked something.
-    pub fn new(settings: &RedisSettings, keys: StoreKeys) -> Self {
+    /// Connects when it is first asked something. `owner` is who the sessions are for, our entity ID: of another
+    /// application that shares Redis, and even keys, nothing can be read.
+    pub fn new(settings: &RedisSettings, keys: StoreKeys, owner: &str) -> Self {
         Self {
+            owner: owner.to_owned(),
             names: Names::new(&settings.key_prefix, Arc::clone(&keys.index)),
             link: Link::new(settings.clone()),
             scripts: Scripts::default(),
@@ -80,10 +87,11 @@ impl RedisStore {
     fn record_of(&self, ticket: &Ticket, record: &SessionRecord) -> Result<Pipeline, StoreError> {
         let key = ticket.key();
         let name = self.names.session(&key);
-        let of = key.as_bytes().as_slice();
-        let sealed = sealing::seal(ticket.secret(), Purpose::Session, of, &wire::encode(&Record::of(record)))?;
+        let of = self.of(key.as_bytes());
+        let secret = record_secret(self.seal.current(), ticket);
+        let sealed = sealing::seal(&secret, Purpose::Session, &of, &wire::encode(&Record::of(record)))?;
         let entry = wire::encode(&Entry::of(record));
-        let entry = sealing::seal(self.index.current().bytes(), Purpose::SessionIndex, of, &entry)?;
+        let entry = sealing::seal(self.index.current().bytes(), Purpose::SessionIndex, &of, &entry)?;
         let mut commands = pipe();
         commands
             .atomic()
@@ -103,9 +111,22 @@ impl RedisStore {
         Ok(commands)
     }
 
+    /// What a sealed content is tied to.
+    fn of(&self, what: &[u8]) -> Vec<u8> {
+        // An entity ID holds no NUL.
+        [self.owner.as_bytes(), b"\0", what].concat()
+    }
+
     fn entry(&self, key: &SessionKey, sealed: &[u8]) -> Option<Entry> {
-        let open = |secret| sealing::open(secret, Purpose::SessionIndex, key.as_bytes(), sealed);
-        self.index.all().find_map(|secret| open(secret.bytes())).and_then(|bytes| wire::decode(&bytes))
+        let of = self.of(key.as_bytes());
+        let open = |secret| sealing::open(secret, Purpose::SessionIndex, &of, sealed);
+        let entry = self.index.all().find_map(|secret| open(secret.bytes())).and_then(|bytes| wire::decode(&bytes));
+        if entry.is_none() {
+            tracing::warn!(
+                "the entry of a session cannot be read: is `index` the same key, and the previous one there?"
+            );
+        }
+        entry
     }
 
     async fn entries(&self, keys: &[SessionKey]) -> Result<Vec<(SessionKey, Entry, i64)>, StoreError> {
@@ -113,10 +134,10 @@ impl RedisStore {
         for some in keys.chunks(AT_ONCE) {
             let ask = |key| cmd("HMGET").arg(self.names.session(key)).arg("i").arg("t").to_owned();
             let commands: Vec<Cmd> = some.iter().map(ask).collect();
-            let read: Vec<(Option<Vec<u8>>, Option<i64>)> = self.link.each(&commands).await?;
+            let read: Vec<Two> = self.link.each(&commands).await?;
             for (key, (entry, seen)) in some.iter().zip(read) {
                 if let Some(entry) = entry.and_then(|sealed| self.entry(key, &sealed)) {
-                    found.push((*key, entry, seen.unwrap_or_default()));
+                    found.push((*key, entry, seen.as_deref().and_then(seconds).unwrap_or_default()));
                 }
             }
         }
@@ -150,16 +171,18 @@ impl RedisStore {
     }
 
     fn seal(&self, purpose: Purpose, of: &str, content: &[u8]) -> Result<Vec<u8>, StoreError> {
-        Ok(sealing::seal(self.seal.current().bytes(), purpose, of.as_bytes(), content)?)
+        Ok(sealing::seal(self.seal.current().bytes(), purpose, &self.of(of.as_bytes()), content)?)
     }
 
     fn open(&self, purpose: Purpose, of: &str, sealed: &[u8]) -> Option<Vec<u8>> {
-        self.seal.all().find_map(|key| sealing::open(key.bytes(), purpose, of.as_bytes(), sealed))
+        let of = self.of(of.as_bytes());
+        self.seal.all().find_map(|key| sealing::open(key.bytes(), purpose, &of, sealed))
     }
 
     /// They no longer count against their browser and their address.
     async fn forget_login(&self, id: &str, sets: &[String]) -> Result<(), StoreError> {
-        self.do_each(sets.iter().map(|set| cmd("ZREM").arg(set).arg(id).to_owned())).await
+        let all = self.names.logins();
+        self.do_each(sets.iter().chain([&all]).map(|set| cmd("ZREM").arg(set).arg(id).to_owned())).await
     }
 
     /// Drops logins that are too many of one browser or address.
@@ -263,10 +286,11 @@ impl SessionStore for RedisStore {
         key: &SessionKey,
         ticket: &Ticket,
     ) -> Result<Option<(Arc<SessionRecord>, Timestamp)>, StoreError> {
-        let read: (Option<Vec<u8>>, Option<i64>) =
-            self.link.command(cmd("HMGET").arg(self.names.session(key)).arg("r").arg("t")).await?;
-        let (Some(sealed), Some(seen)) = read else { return Ok(None) };
-        let content = sealing::open(ticket.secret(), Purpose::Session, key.as_bytes(), &sealed);
+        let read: Two = self.link.command(cmd("HMGET").arg(self.names.session(key)).arg("r").arg("t")).await?;
+        let (Some(sealed), Some(seen)) = (read.0, read.1.as_deref().and_then(seconds)) else { return Ok(None) };
+        let of = self.of(key.as_bytes());
+        let open = |key| sealing::open(&record_secret(key, ticket), Purpose::Session, &of, &sealed);
+        let content = self.seal.all().find_map(open);
         let record = content.and_then(|bytes| wire::decode::<Record>(&bytes)).and_then(Record::into_record);
         if record.is_none() {
             tracing::warn!("a session in the store cannot be read: it was altered, or written by another version");
@@ -359,16 +383,10 @@ impl SessionStore for RedisStore {
         }
     }
 
-    async fn end_named(&self, named: &NamedSessions<'_>) -> Result<Vec<EndedSession>, StoreError> {
+    async fn sessions_named(&self, named: &NamedSessions<'_>) -> Result<Vec<StoredSession>, StoreError> {
         let keys = self.members_of_all(&self.names.name(named.idp.as_str(), named.name_id)).await?;
-        let mut ended = Vec::new();
-        for (key, entry, _) in self.entries(&keys).await? {
-            if entry.is_among(named) && self.drop_session(&key, Some(&entry)).await? {
-                let idp = named.idp.clone();
-                ended.push(EndedSession { key, idp, unique_id: entry.unique_id.into_boxed_str() });
-            }
-        }
-        Ok(ended)
+        let entries = self.entries(&keys).await?.into_iter().filter(|(_, entry, _)| entry.is_among(named));
+        Ok(entries.filter_map(|(key, entry, seen)| entry.into_session(key, seen)).collect())
     }
 
     async fn put_pending(&self, id: &RequestId, login: PendingLogin, client: IpAddr) -> Result<(), StoreError> {
@@ -396,12 +414,13 @@ impl SessionStore for RedisStore {
             seconds: kept,
             most: u64::try_from(most).unwrap_or(EVERYTHING),
         };
-        let (of_browser, of_address) = try_join!(
+        let all = self.names.logins();
+        let past = try_join!(
             self.remember(&browser, id, created, scores(MAX_PER_BROWSER)),
             self.remember(&address, id, created, scores(MAX_PER_ADDRESS)),
+            self.remember(&all, id, created, scores(MAX_IN_ALL)),
         )?;
-        try_join!(self.drop_logins(of_browser), self.drop_logins(of_address))?;
-        Ok(())
+        self.drop_logins([past.0, past.1, past.2].concat()).await
     }
 
     async fn pending(&self, id: &str, now: Timestamp) -> Result<PendingState, StoreError> {
@@ -425,7 +444,10 @@ impl SessionStore for RedisStore {
         if sets.is_empty() {
             return Ok(TakeOutcome::Lost);
         }
-        self.forget_login(id, &sets).await?;
+        // It is taken, whatever becomes of what counts it.
+        if let Err(error) = self.forget_login(id, &sets).await {
+            tracing::debug!(%error, "a login that is over still counts against its browser");
+        }
         Ok(TakeOutcome::Taken)
     }
 
@@ -471,6 +493,16 @@ impl SessionStore for RedisStore {
         let claimed: Option<String> = self.link.command(&claim).await?;
         Ok(if claimed.is_some() { ClaimOutcome::Claimed } else { ClaimOutcome::AlreadyClaimed })
     }
+}
+
+/// Without our key nobody can write a session that we would read, and without its ticket nobody can read one.
+fn record_secret(key: &Key, ticket: &Ticket) -> Zeroizing<Vec<u8>> {
+    Zeroizing::new([key.bytes(), ticket.secret()].concat())
+}
+
+/// As others may have written it.
+fn seconds(text: &[u8]) -> Option<i64> {
+    std::str::from_utf8(text).ok()?.parse().ok()
 }
 
 fn set(name: &str, value: &[u8], seconds: i64) -> Cmd {

@@ -52,6 +52,11 @@ impl Names {
         self.of("p", request_id)
     }
 
+    /// Holds the request IDs of all open logins.
+    pub(super) fn logins(&self) -> String {
+        self.of("w", "all")
+    }
+
     /// Holds the request IDs of a browser's open logins.
     pub(super) fn browser(&self, binding: &BindingHash) -> String {
         self.of("b", &encoded(binding.as_bytes()))
