@@ -4,6 +4,7 @@
 mod contract;
 mod outage;
 mod redis;
+mod relay;
 mod replicas;
 
 use std::pin::Pin;
@@ -83,6 +84,7 @@ impl Part {
                 "Redis away: cached sessions go on, others get 503, sign-outs hold afterwards" => replicas::outlive_an_outage(),
                 "cached sessions end with session.outage_limit" => replicas::limit_an_outage(),
                 "a replica that is killed forgets nobody" => replicas::forget_nobody(),
+                "a replica dies before the ACS, after the claim, after the session is written: one silent round at most" => replicas::die_at_each_point(),
                 "a replica that starts while Redis is away is not ready until it comes" => replicas::wait_for_redis(),
                 "a user has at most session.max_per_user sessions" => replicas::limit_users(),
             ],

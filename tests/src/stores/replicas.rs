@@ -3,11 +3,14 @@
 use std::ffi::OsStr;
 use std::time::Duration;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
 use super::redis::Server;
+use super::relay::Relay;
 use crate::browser::{Browser, Tab};
 use crate::gateway::{Gateway, GatewayBuilder, IDP_ENTITY_ID, Program, free_port};
 use crate::idp::{Idp, IdpOptions, IdpSettings};
@@ -37,8 +40,8 @@ struct Shared {
 
 impl Shared {
     /// Another replica of the same address.
-    fn replica(&self, port: u16, idp: &Idp, upstream: &Upstream) -> GatewayBuilder {
-        let mut session = json!({ "store": "redis", "redis": { "servers": [self.redis], "timeout": "500ms" } });
+    fn replica(&self, port: u16, redis: &str, idp: &Idp, upstream: &Upstream) -> GatewayBuilder {
+        let mut session = json!({ "store": "redis", "redis": { "servers": [redis], "timeout": "500ms" } });
         if let (Some(session), Value::Object(more)) = (session.as_object_mut(), self.session.clone()) {
             session.extend(more);
         }
@@ -66,6 +69,12 @@ impl Pair {
 
     async fn start_with(session: Value) -> Self {
         let redis = Server::start().await;
+        let address = redis.address();
+        Self::start_by(session, redis, &address).await
+    }
+
+    /// The first replica goes to Redis by a way of its own.
+    async fn start_by(session: Value, redis: Server, first: &str) -> Self {
         let keys = tempfile::tempdir().expect("a temporary folder");
         ::gateway::keys::generate(keys.path()).expect("keys can be made");
         let ports = [free_port(), free_port()];
@@ -76,8 +85,10 @@ impl Pair {
         of_idp.sign = Sign::Both;
         let idp = Idp::start(IdpOptions::new(of_idp)).await;
         let upstream = Upstream::start().await;
-        let [one, other] = ports.map(|port| settings.replica(port, &idp, &upstream).start());
-        let replicas = [one.await, other.await];
+        let replicas = [
+            settings.replica(ports[0], first, &idp, &upstream).start().await,
+            settings.replica(ports[1], &settings.redis, &idp, &upstream).start().await,
+        ];
         Self { idp, upstream, replicas, redis, settings }
     }
 
@@ -133,6 +144,13 @@ impl Pair {
         let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{said}");
         said
+    }
+
+    /// As `kill -9`.
+    async fn kill_the_first(&mut self) {
+        let id = self.replicas[0].process_id().expect("it runs");
+        kill(Pid::from_raw(i32::try_from(id).expect("a process id fits")), Signal::SIGKILL).expect("an own child");
+        self.replicas[0].ended().await;
     }
 
     /// Posts a form to the ACS as the browser with that binding would.
@@ -311,14 +329,47 @@ pub(super) async fn forget_nobody() {
     pair.sign_in(&browser, "ada").await;
     let mut waiting = pair.at_idp(&pair.browser(0), "/deep").await;
     pair.idp.sign_in(&mut waiting, "ben").await;
-    let id = pair.replicas[0].process_id().expect("it runs");
-    let id = nix::unistd::Pid::from_raw(i32::try_from(id).expect("a process id fits"));
-    nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGKILL).expect("an own child can be killed");
-    pair.replicas[0].ended().await;
+    pair.kill_the_first().await;
     assert_eq!(pair.status(1, &cookie(&browser)).await, 200);
     pair.lead(waiting.browser(), 1);
     waiting.auto_submit().await;
     assert_eq!((waiting.page().status, waiting.page().url.path()), (200, "/deep"));
+}
+
+/// The person sends the form again to whoever lives, and is signed in where they wanted to go.
+pub(super) async fn die_at_each_point() {
+    // What Redis has done when the first replica dies: the claim of the assertion, the session's record.
+    for point in [None, Some(":c:"), Some(":s:")] {
+        let redis = Server::start().await;
+        let relay = Relay::start(redis.address()).await;
+        let mut pair = Pair::start_by(json!({}), redis, &relay.address()).await;
+        let browser = pair.browser(0);
+        let mut tab = pair.at_idp(&browser, "/deep?x=1").await;
+        pair.idp.sign_in(&mut tab, "ada").await;
+        if let Some(point) = point {
+            let response = tab.page().form().value("SAMLResponse").expect("it holds a response").to_owned();
+            let body = form_urlencoded::Serializer::new(String::new()).append_pair("SAMLResponse", &response).finish();
+            let binding = browser.cookie("localhost", BINDING).expect("the browser is bound").value;
+            relay.end_with(point);
+            tokio::select! {
+                () = relay.ended() => {}
+                answer = pair.post(0, &binding, &body) => panic!("{point} was not reached: {}", answer.status),
+            }
+        }
+        pair.kill_the_first().await;
+        pair.lead(&browser, 1);
+        let asked = pair.idp.requests().len();
+        tab.auto_submit().await;
+        let mut rounds = 0;
+        while tab.page().url.path() != "/deep" {
+            rounds += 1;
+            assert!(rounds == 1 && tab.page().forms().len() == 1, "{point:?}: {}", tab.page().url);
+            tab.auto_submit().await;
+        }
+        assert_eq!((tab.page().status, tab.page().url.as_str()), (200, &*pair.url("/deep?x=1")), "{point:?}");
+        assert_eq!(rounds, usize::from(point.is_some()), "{point:?}");
+        assert_eq!(pair.idp.requests().len() - asked, rounds);
+    }
 }
 
 pub(super) async fn wait_for_redis() {
@@ -326,7 +377,7 @@ pub(super) async fn wait_for_redis() {
     let browser = pair.browser(0);
     pair.sign_in(&browser, "ada").await;
     pair.redis.kill().await;
-    let builder = pair.settings.replica(free_port(), &pair.idp, &pair.upstream);
+    let builder = pair.settings.replica(free_port(), &pair.settings.redis, &pair.idp, &pair.upstream);
     let (address, admin) = (builder.listen(), builder.admin_listen());
     let starting = tokio::spawn(builder.start());
     let ready = || async { raw::get(admin, "localhost", "/readyz", &[]).await };
