@@ -10,7 +10,7 @@ use config::{ConfigError, ConfigErrors, Loaded, Settings, Trust, Warning};
 use saml_core::{NewKeys, SloUrl};
 use serde_json::json;
 
-use crate::{explain, idps, keys, server, sessions_command};
+use crate::{explain, idps, keys, keys_command, server, sessions_command};
 
 #[derive(Parser)]
 #[command(
@@ -54,9 +54,9 @@ enum Command {
     /// identity provider. Nothing is sent, stored or used up. The facts are taken from the settings
     /// (`--config`) or given one by one.
     Explain(explain::Arguments),
-    /// Make the gateway's own keys
+    /// Make the gateway's own keys, and rotate them
     #[command(subcommand)]
-    Keys(Keys),
+    Keys(keys_command::Command),
     /// Show who is signed in, and end sessions, of the gateway that runs on this machine
     #[command(subcommand)]
     Sessions(sessions_command::Command),
@@ -69,19 +69,6 @@ pub(crate) struct ConfigFile {
     /// The settings file; variables such as SAMLGATE_LISTEN or SAMLGATE_SESSION__MAX_AGE go before it
     #[arg(long, value_name = "FILE", env = "SAMLGATE_CONFIG", default_value = "samlgate.yaml")]
     pub(crate) config: PathBuf,
-}
-
-#[derive(Subcommand)]
-enum Keys {
-    /// Write the keys that are missing into a directory, readable by you alone
-    ///
-    /// Name the directory in the settings as `keys_dir`. Without it keys are made in memory, and sessions
-    /// and identity JWTs end with the process. Keys that are there already are kept.
-    Generate {
-        /// Where to; made if it does not exist
-        #[arg(long, value_name = "DIR")]
-        dir: PathBuf,
-    },
 }
 
 /// Runs one command.
@@ -98,7 +85,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Run(ConfigFile { config }) => serve(&config),
         Command::Check { config: ConfigFile { config }, json } => check(&config, json),
         Command::Explain(arguments) => explain::run(&arguments),
-        Command::Keys(Keys::Generate { dir }) => generate_keys(&dir),
+        Command::Keys(command) => keys_command::run(command),
         Command::Sessions(command) => sessions_command::run(command),
         Command::Version => {
             println!("samlgate {}", env!("CARGO_PKG_VERSION"));
@@ -218,17 +205,4 @@ fn keys_that_may_come(new_keys: &NewKeys) -> Vec<String> {
 
 fn minutes(duration: Duration) -> String {
     format!("{} min", duration.as_secs() / 60)
-}
-
-fn generate_keys(dir: &Path) -> ExitCode {
-    match keys::generate(dir) {
-        Ok(written) => {
-            written.iter().for_each(|file| println!("{}", file.display()));
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
-    }
 }

@@ -15,6 +15,7 @@ pub mod identity_jwt;
 pub mod idps;
 pub mod ingress;
 pub mod keys;
+mod keys_command;
 pub mod lifecycle;
 pub mod login;
 pub mod metrics;

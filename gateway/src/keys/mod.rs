@@ -1,10 +1,12 @@
 //! Every secret of our own, read once. Nothing else opens `keys_dir`.
 
+mod files;
+mod rotation;
 mod saml;
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::fs;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,14 +17,15 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use config::{Settings, StoreSettings};
 use saml_core::{DecryptionKeys, IdpId, KeyFileError, KeyPemError};
+use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use crate::session::RandomError;
+use files::{Age, Ages};
 
+pub use files::KeyName;
+pub use rotation::{Rotate, Rotation, Step};
 pub use saml::SamlKeys;
-
-/// A key file holds one key; anything longer is something else.
-const MAX_FILE_BYTES: u64 = 16 * 1024;
 
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
@@ -65,6 +68,10 @@ pub enum KeyError {
     #[error("key file {path} is missing, and others of its name are there: give back the current one")]
     NoCurrent { path: PathBuf },
     #[error(
+        "key file {path} is missing, so there is nothing to rotate: name the right directory, or run `samlgate keys generate`"
+    )]
+    NothingToRotate { path: PathBuf },
+    #[error(
         "`sign_requests` or `single_logout` asks for the key sp-signing, and keys_dir has none: run `samlgate keys generate`"
     )]
     NoSigningKey,
@@ -85,10 +92,6 @@ enum Kind {
     P256,
 }
 
-const SEAL: (&str, Kind) = ("seal", Kind::Secret);
-const INDEX: (&str, Kind) = ("index", Kind::Secret);
-const JWT: (&str, Kind) = ("jwt", Kind::P256);
-
 /// One key in its three ages. No `Debug`, no `Clone`; wiped when dropped.
 pub struct KeyRing {
     current: Key,
@@ -106,6 +109,13 @@ impl Key {
 }
 
 impl KeyRing {
+    /// Half way through a rotation the previous key is still the current one: nothing is looked for, or published, twice.
+    fn new(current: Key, previous: Option<Key>, next: Option<Key>) -> Self {
+        let is_another = |key: &Key| !bool::from(key.bytes().ct_eq(current.bytes()));
+        let (previous, next) = (previous.filter(is_another), next.filter(is_another));
+        Self { current, previous, next }
+    }
+
     pub(crate) fn current(&self) -> &Key {
         &self.current
     }
@@ -161,35 +171,35 @@ impl Keys {
     pub fn load(settings: &Settings) -> Result<(Self, Vec<KeyWarning>), KeyError> {
         let directory = settings.keys_dir.as_deref();
         let mut warnings = Vec::new();
-        let mut ring = |(name, kind): (&'static str, Kind)| -> Result<KeyRing, KeyError> {
-            let read = |age: &str| match directory {
-                Some(directory) => read_key(&directory.join(format!("{name}.{age}")), kind),
-                None => Ok(None),
-            };
-            let current = match read("current")? {
+        let ages = |name: KeyName, kind: Kind| match directory {
+            Some(directory) => Ages::read(directory, name, |path, text| parse(path, &text, kind)),
+            None => Ok(Ages::none()),
+        };
+        let mut ring = |name: KeyName, kind: Kind| -> Result<KeyRing, KeyError> {
+            let Ages { current, previous, next } = ages(name, kind)?;
+            let current = match current {
                 Some(key) => key,
                 None => {
-                    warnings.push(KeyWarning::MadeInMemory { name });
+                    warnings.push(KeyWarning::MadeInMemory { name: name.as_str() });
                     make(kind)?
                 }
             };
-            Ok(KeyRing { current, previous: read("previous")?, next: read("next")? })
+            Ok(KeyRing::new(current, previous, next))
         };
-        let index_ring = ring(INDEX)?;
+        let index_ring = ring(KeyName::Index, Kind::Secret)?;
         let index = hmac::Key::new(hmac::HMAC_SHA256, index_ring.current.bytes());
         let store = match settings.session.store {
-            StoreSettings::Redis(_) => Some(StoreKeys { seal: Arc::new(ring(SEAL)?), index: Arc::new(index_ring) }),
+            StoreSettings::Redis(_) => {
+                let seal = ring(KeyName::Seal, Kind::Secret)?;
+                Some(StoreKeys { seal: Arc::new(seal), index: Arc::new(index_ring) })
+            }
             StoreSettings::Memory => {
                 // Not used: it is read so that a bad file is found now, and not made.
-                if let Some(directory) = directory {
-                    for age in ["current", "previous", "next"] {
-                        read_key(&directory.join(format!("{}.{age}", SEAL.0)), SEAL.1)?;
-                    }
-                }
+                ages(KeyName::Seal, Kind::Secret)?;
                 None
             }
         };
-        let jwt = ring(JWT)?;
+        let jwt = ring(KeyName::Jwt, Kind::P256)?;
         if let (Some(_), Some(KeyWarning::MadeInMemory { name })) = (&store, warnings.first()) {
             return Err(KeyError::NotShared { name });
         }
@@ -231,25 +241,15 @@ impl Keys {
 /// # Errors
 /// A file or the directory cannot be written.
 pub fn generate(directory: &Path) -> Result<Vec<PathBuf>, KeyError> {
-    let unwritable = |path: &Path| {
-        let path = path.to_owned();
-        move |source| KeyError::Unwritable { path, source }
-    };
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(unwritable(directory))?;
+    let unwritable = |source| KeyError::Unwritable { path: directory.to_owned(), source };
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(unwritable)?;
     let mut written = Vec::new();
-    let own = [SEAL, INDEX, JWT].map(|(name, kind)| (name, Some(kind)));
-    for (name, kind) in own.into_iter().chain(saml::NAMES.map(|name| (name, None))) {
-        let path = directory.join(format!("{name}.current"));
+    for name in KeyName::ALL {
+        let path = name.path(directory, Age::Current);
         if fs::symlink_metadata(&path).is_ok() {
             continue;
         }
-        let text = match kind {
-            Some(kind) => encode(&make(kind)?, kind),
-            None => saml::make(name)?,
-        };
-        let mut file =
-            OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(unwritable(&path))?;
-        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(unwritable(&path))?;
+        files::create(&path, &name.make()?)?;
         written.push(path);
     }
     Ok(written)
@@ -279,32 +279,12 @@ fn encode(key: &Key, kind: Kind) -> Zeroizing<String> {
     })
 }
 
-fn read_key(path: &Path, kind: Kind) -> Result<Option<Key>, KeyError> {
-    let Some(text) = read_text(path)? else { return Ok(None) };
+fn parse(path: &Path, text: &str, kind: Kind) -> Result<Key, KeyError> {
     let wanted = match kind {
         Kind::Secret => "32 bytes in base64 or hexadecimal",
         Kind::P256 => "a P-256 private key as PKCS#8 PEM",
     };
-    decode(text.trim(), kind).map(Some).ok_or_else(|| KeyError::Malformed { path: path.to_owned(), wanted })
-}
-
-/// Nothing where there is no such file.
-fn read_text(path: &Path) -> Result<Option<Zeroizing<String>>, KeyError> {
-    let unreadable = |source| KeyError::Unreadable { path: path.to_owned(), source };
-    // Mode and content come from one open file, so that it cannot be exchanged in between.
-    let file = match fs::File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(unreadable(error)),
-    };
-    let mode = file.metadata().map_err(unreadable)?.permissions().mode() & 0o7777;
-    // Its group may read: Kubernetes gives secrets to a process that is not root only so (fsGroup).
-    if mode & 0o027 != 0 {
-        return Err(KeyError::Exposed { path: path.to_owned(), mode });
-    }
-    let mut text = Zeroizing::new(String::new());
-    file.take(MAX_FILE_BYTES).read_to_string(&mut text).map_err(unreadable)?;
-    Ok(Some(text))
+    decode(text.trim(), kind).ok_or_else(|| KeyError::Malformed { path: path.to_owned(), wanted })
 }
 
 fn decode(text: &str, kind: Kind) -> Option<Key> {
@@ -338,6 +318,8 @@ fn decode_hex(text: &str) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
     use crate::testing;
 
@@ -443,6 +425,16 @@ mod tests {
             let refused = Keys::load(&shared).err();
             assert!(matches!(refused, Some(KeyError::NotShared { name: told }) if told == name), "{name}");
             write(&file, &text, 0o600);
+        }
+    }
+
+    #[test]
+    fn a_current_key_that_was_lost_is_not_made_in_memory() {
+        for name in KeyName::ALL {
+            let directory = tempfile::tempdir().unwrap();
+            write(&directory.path().join(format!("{}.next", name.as_str())), &name.make().unwrap(), 0o600);
+            let refused = Keys::load(&settings(directory.path())).err();
+            assert!(matches!(refused, Some(KeyError::NoCurrent { .. })), "{}", name.as_str());
         }
     }
 

@@ -11,11 +11,8 @@ use saml_core::{DecryptionKey, DecryptionKeys, KeyPemError, OwnCertificate, Sign
 use time::{Duration, OffsetDateTime};
 use zeroize::Zeroizing;
 
-use super::{KeyError, read_text};
-
-const SIGNING: &str = "sp-signing";
-const DECRYPTION: &str = "sp-decryption";
-pub(super) const NAMES: [&str; 2] = [SIGNING, DECRYPTION];
+use super::KeyError;
+use super::files::{Ages, KeyName};
 
 /// Nothing of it is there where `keys_dir` holds no such files.
 #[derive(Default)]
@@ -31,8 +28,8 @@ impl SamlKeys {
     /// # Errors
     /// A file that others can read, or that does not hold a key with its certificate.
     pub(super) fn load(directory: &Path) -> Result<Self, KeyError> {
-        let signing = Ages::read(directory, SIGNING, signing_key)?;
-        let decryption = Ages::read(directory, DECRYPTION, decryption_key)?;
+        let signing = Ages::read(directory, KeyName::SpSigning, |path, text| signing_key(path, &text))?;
+        let decryption = Ages::read(directory, KeyName::SpDecryption, |path, text| decryption_key(path, &text))?;
         let mut encryption_certificates = Vec::new();
         let mut key_of = |pair: (DecryptionKey, OwnCertificate)| {
             encryption_certificates.push(pair.1);
@@ -69,37 +66,12 @@ impl SamlKeys {
     }
 }
 
-struct Ages<K> {
-    current: Option<K>,
-    previous: Option<K>,
-    next: Option<K>,
-}
-
-impl<K> Ages<K> {
-    fn read(
-        directory: &Path,
-        name: &str,
-        parse: impl Fn(&Path, &str) -> Result<K, KeyError>,
-    ) -> Result<Self, KeyError> {
-        let path = |age: &str| directory.join(format!("{name}.{age}"));
-        let read = |age: &str| {
-            let path = path(age);
-            read_text(&path)?.map(|text| parse(&path, &text)).transpose()
-        };
-        let ages = Self { current: read("current")?, previous: read("previous")?, next: read("next")? };
-        if ages.current.is_none() && (ages.previous.is_some() || ages.next.is_some()) {
-            return Err(KeyError::NoCurrent { path: path("current") });
-        }
-        Ok(ages)
-    }
-}
-
-fn signing_key(path: &Path, text: &str) -> Result<SigningKey, KeyError> {
+pub(super) fn signing_key(path: &Path, text: &str) -> Result<SigningKey, KeyError> {
     SigningKey::from_pem(text).map_err(|source| KeyError::KeyPair { path: path.to_owned(), source })
 }
 
 /// The file has the form of a signing key's, and its key is RSA.
-fn decryption_key(path: &Path, text: &str) -> Result<(DecryptionKey, OwnCertificate), KeyError> {
+pub(super) fn decryption_key(path: &Path, text: &str) -> Result<(DecryptionKey, OwnCertificate), KeyError> {
     let certificate = signing_key(path, text)?.certificate().clone();
     let refuse = |source| KeyError::Decryption { path: path.to_owned(), source };
     let blocks = pem::parse_many(text).map_err(|_| refuse(KeyPemError::NotPem))?;
@@ -110,11 +82,11 @@ fn decryption_key(path: &Path, text: &str) -> Result<(DecryptionKey, OwnCertific
 }
 
 /// A new RSA-3072 key with a self-signed certificate. Its end means nothing to us; some IdPs warn of it.
-pub(super) fn make(name: &str) -> Result<Zeroizing<String>, KeyError> {
+pub(super) fn make(name: KeyName) -> Result<Zeroizing<String>, KeyError> {
     let failed = |_: rcgen::Error| KeyError::Generation;
     let pair = KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_3072).map_err(failed)?;
     let mut subject = DistinguishedName::new();
-    subject.push(DnType::CommonName, format!("samlgate {name}"));
+    subject.push(DnType::CommonName, format!("samlgate {}", name.as_str()));
     let mut params = CertificateParams::default();
     params.distinguished_name = subject;
     params.not_before = OffsetDateTime::now_utc() - Duration::DAY;
@@ -137,7 +109,7 @@ mod tests {
     /// Making one takes a while.
     fn pem_text() -> &'static str {
         static TEXT: OnceLock<String> = OnceLock::new();
-        TEXT.get_or_init(|| make(SIGNING).unwrap().to_string())
+        TEXT.get_or_init(|| make(KeyName::SpSigning).unwrap().to_string())
     }
 
     fn directory(files: &[(&str, &str)]) -> tempfile::TempDir {

@@ -127,6 +127,7 @@ fn help_and_version_answer() {
         &["check", "--help"],
         &["keys", "--help"],
         &["keys", "generate", "--help"],
+        &["keys", "rotate", "--help"],
         &["version"],
         &["--version"],
     ] {

@@ -516,3 +516,46 @@ fn seconds_until(end: Timestamp, now: Timestamp) -> i64 {
 fn key_of(bytes: &[u8]) -> Option<SessionKey> {
     <[u8; 32]>::try_from(bytes).ok().map(SessionKey::from_bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use config::{Settings, StoreSettings};
+
+    use super::*;
+    use crate::keys::{KeyName, Keys, Rotate, Rotation, generate};
+    use crate::testing;
+
+    fn replica(keys_dir: &Path) -> RedisStore {
+        let mut settings = Settings { keys_dir: Some(keys_dir.to_owned()), ..testing::settings() };
+        settings.session.store = StoreSettings::Redis(testing::redis());
+        RedisStore::new(&testing::redis(), Keys::load(&settings).unwrap().0.store().unwrap().clone(), "test")
+    }
+
+    /// Whether `reader` opens what `writer` seals and looks where `writer` puts it.
+    fn finds(reader: &RedisStore, writer: &RedisStore) -> bool {
+        let sealed = writer.seal(Purpose::PendingLogin, "id", b"login").unwrap();
+        let opens = reader.open(Purpose::PendingLogin, "id", &sealed).is_some();
+        let set = writer.names.user("jumpcloud", "5f3c").swap_remove(0);
+        assert_eq!(opens, reader.names.user("jumpcloud", "5f3c").contains(&set));
+        opens
+    }
+
+    #[test]
+    fn replicas_that_are_one_step_of_a_rotation_apart_find_what_the_other_writes() {
+        let directory = tempfile::tempdir().unwrap();
+        generate(directory.path()).unwrap();
+        let step = |rotate| {
+            Rotation::plan(directory.path(), &[KeyName::Seal, KeyName::Index], rotate).unwrap().carry_out().unwrap();
+            replica(directory.path())
+        };
+        let before = replica(directory.path());
+        let [announced, in_use, retired] = [Rotate::Step, Rotate::Step, Rotate::Retire].map(step);
+        for (one, other) in [(&before, &announced), (&announced, &in_use), (&in_use, &retired)] {
+            assert!(finds(one, other) && finds(other, one));
+        }
+        assert!(!finds(&before, &in_use), "so every replica takes the first step before any takes the second");
+        assert!(finds(&in_use, &before) && !finds(&retired, &before));
+    }
+}
