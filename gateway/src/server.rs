@@ -309,9 +309,9 @@ async fn drain(gateway: &Gateway, public: JoinHandle<()>) -> Ended {
         // Ends when the listener is closed and idle connections are told; requests under way go on.
         let _ = public.await;
         gateway.lifecycle.until_idle().await;
+        gateway.sessions.send_queued().await;
     };
     let outcome = tokio::time::timeout(gateway.settings.shutdown_timeout, quiet).await;
-    gateway.sessions.send_queued().await;
     let queued = gateway.sessions.count_queued();
     if queued > 0 {
         tracing::error!(
