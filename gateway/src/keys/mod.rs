@@ -149,7 +149,7 @@ impl StoreKeys {
     /// # Errors
     /// The random source failed.
     pub fn made() -> Result<Self, KeyError> {
-        let ring = || Ok::<_, KeyError>(Arc::new(KeyRing { current: make(Kind::Secret)?, previous: None, next: None }));
+        let ring = || Ok::<_, KeyError>(Arc::new(KeyRing::new(make(Kind::Secret)?, None, None)));
         Ok(Self { seal: ring()?, index: ring()? })
     }
 }

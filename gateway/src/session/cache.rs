@@ -53,7 +53,7 @@ pub struct Sessions {
     touch_seconds: i64,
     outage_seconds: i64,
     max_per_user: Option<u64>,
-    pub(super) idps: Vec<IdpId>,
+    idps: Vec<IdpId>,
 }
 
 enum State {
@@ -130,7 +130,7 @@ impl Sessions {
             self.cache.invalidate(&key);
             return Ok(None);
         };
-        if !self.has_idp(&record.idp) {
+        if !self.idps.contains(&record.idp) {
             return self.forget(&key).await.map(|()| None);
         }
         // What this process saw and had not yet told the store counts as well; nobody saw it later than now.

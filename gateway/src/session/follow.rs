@@ -8,13 +8,12 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock};
 
-use saml_core::{IdpId, Timestamp};
+use saml_core::Timestamp;
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::task::spawn_blocking;
 
 use super::cache::{Sessions, lock};
-use super::redis::ENDED_SECONDS;
-use super::revocation::{Effect, Revocation, Revocations, Target};
+use super::revocation::{ENDED_SECONDS, Effect, REVOCATION_SECONDS, Revocation, Revocations, Target};
 use super::store::{Place, SessionStore, StoreError};
 use super::types::{EndedSession, Session, StoredSession};
 
@@ -22,8 +21,6 @@ use super::types::{EndedSession, Session, StoredSession};
 const MOST_QUEUED: usize = 10_000;
 /// Whoever heard from the store so lately need not ask again before it reads a session.
 const FRESH_SECONDS: i64 = 1;
-/// What was said before no session of the store can have begun.
-const KEPT_SECONDS: i64 = 31 * 24 * 60 * 60;
 /// No read of a session takes so long, nor is a store's clock so far ahead.
 const LATELY_SECONDS: i64 = 10 * 60;
 /// How much later than a revocation a session may seem to have begun that was in the store before it.
@@ -66,7 +63,7 @@ impl Follower {
     /// Forgets revocations that no session can be old enough for.
     pub(super) fn sweep(&self, now: Timestamp) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        known.forget(now.plus_seconds(-KEPT_SECONDS), now.plus_seconds(-LATELY_SECONDS));
+        known.forget(now.plus_seconds(-REVOCATION_SECONDS), now.plus_seconds(-LATELY_SECONDS));
     }
 }
 
@@ -85,7 +82,7 @@ impl Sessions {
 
     async fn read_published(&self, place: &mut Option<Place>, now: Timestamp) -> Result<(), StoreError> {
         let follower = &self.follower;
-        let published = self.store.published(place.as_ref(), now).await;
+        let published = self.store.published(place.as_ref()).await;
         let (next, news) = published.inspect_err(|_| {
             follower.failures.fetch_add(1, Ordering::Relaxed);
         })?;
@@ -245,11 +242,6 @@ impl Sessions {
     /// How many revocations wait for the store.
     pub fn count_queued(&self) -> usize {
         lock(&self.follower.queued).len()
-    }
-
-    /// Whether it is of an IdP that the settings still have.
-    pub(super) fn has_idp(&self, idp: &IdpId) -> bool {
-        self.idps.contains(idp)
     }
 }
 

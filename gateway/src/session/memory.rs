@@ -106,7 +106,7 @@ impl SessionStore for MemoryStore {
         Ok(())
     }
 
-    async fn published(&self, _: Option<&Place>, _: Timestamp) -> Result<(Place, Vec<Revocation>), StoreError> {
+    async fn published(&self, _: Option<&Place>) -> Result<(Place, Vec<Revocation>), StoreError> {
         Ok((Place::default(), Vec::new()))
     }
 

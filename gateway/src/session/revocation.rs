@@ -7,6 +7,12 @@ use saml_core::{IdpId, Timestamp};
 use super::ticket::SessionKey;
 use super::types::Whose;
 
+/// How long a revocation of many counts. No session is older: the longest `session.max_age`, and a day.
+pub(super) const REVOCATION_SECONDS: i64 = 31 * 24 * 60 * 60;
+/// How long a store tells that a session ended. Whoever has not read for so long empties its cache, see
+/// `Sessions::follow`.
+pub(super) const ENDED_SECONDS: i64 = 60 * 60;
+
 /// Whose sessions end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {

@@ -90,7 +90,7 @@ pub trait SessionStore: Send + Sync {
     async fn publish(&self, revocation: &Revocation) -> Result<(), StoreError>;
     /// What was published since `place`, oldest first, and the place behind it; from `None`, all that may still count
     /// against a session in the store.
-    async fn published(&self, since: Option<&Place>, now: Timestamp) -> Result<(Place, Vec<Revocation>), StoreError>;
+    async fn published(&self, since: Option<&Place>) -> Result<(Place, Vec<Revocation>), StoreError>;
 
     /// Every session for which [`SessionRecord::is_among`] holds. Value and qualifiers of the NameID are whole, so that
     /// a store may find them by a keyed hash and then look at the SessionIndexes.

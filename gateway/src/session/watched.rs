@@ -77,7 +77,7 @@ impl SessionStore for Watched {
         lock(&self.published).push(revocation.clone());
         Ok(())
     }
-    async fn published(&self, since: Option<&Place>, _: Timestamp) -> Result<(Place, Vec<Revocation>), StoreError> {
+    async fn published(&self, since: Option<&Place>) -> Result<(Place, Vec<Revocation>), StoreError> {
         self.reads.fetch_add(1, Ordering::Relaxed);
         tokio::task::yield_now().await;
         self.answer()?;

@@ -3,7 +3,7 @@
 //! A command whose connection broke is sent once more over a new one. Every command of the store bears that: done
 //! twice it does no more, or it refuses the second time.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -205,9 +205,8 @@ async fn connect(settings: &RedisSettings) -> Result<Connection, String> {
         let roots = read_roots(settings.tls.as_ref()).await?;
         match &settings.topology {
             RedisTopology::Single => {
-                let info = node(settings, password).map_err(said)?;
-                let address = settings.servers.first().ok_or("`session.redis.servers` is empty")?;
-                let info = info.set_addr(address_of(address, settings.tls.is_some()));
+                let server = settings.servers.first().ok_or("`session.redis.servers` is empty")?;
+                let info = node(settings, server, password).map_err(said)?;
                 let client = match roots {
                     Some(roots) => Client::build_with_tls(info, roots),
                     None => Client::open(info),
@@ -242,7 +241,7 @@ async fn to_server(client: &Client, timeout: Duration) -> Result<Connection, Str
     client.get_multiplexed_async_connection_with_config(&config).await.map(Connection::Server).map_err(said)
 }
 
-fn node(settings: &RedisSettings, password: Option<&str>) -> RedisResult<ConnectionInfo> {
+fn node(settings: &RedisSettings, server: &RedisServer, password: Option<&str>) -> RedisResult<ConnectionInfo> {
     let mut login = RedisConnectionInfo::default().set_db(i64::from(settings.database));
     if let Some(username) = &settings.username {
         login = login.set_username(username);
@@ -250,8 +249,7 @@ fn node(settings: &RedisSettings, password: Option<&str>) -> RedisResult<Connect
     if let Some(password) = password {
         login = login.set_password(password);
     }
-    let first = settings.servers.first().map(|server| address_of(server, settings.tls.is_some()));
-    let info = first.unwrap_or(ConnectionAddr::Tcp(String::new(), 0)).into_connection_info()?;
+    let info = address_of(server, settings.tls.is_some()).into_connection_info()?;
     Ok(info.set_redis_settings(login).set_tcp_settings(tcp()))
 }
 
@@ -347,7 +345,7 @@ async fn read_roots(tls: Option<&RedisTls>) -> Result<Option<TlsCertificates>, S
 }
 
 fn unreadable(file: &Path, error: &std::io::Error) -> String {
-    format!("{} cannot be read: {error}", PathBuf::from(file).display())
+    format!("{} cannot be read: {error}", file.display())
 }
 
 impl ConnectionLike for Connection {

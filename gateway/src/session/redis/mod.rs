@@ -21,7 +21,7 @@ use tokio::try_join;
 use zeroize::Zeroizing;
 
 use super::pending::{MAX_IN_ALL, MAX_PER_ADDRESS, MAX_PER_BROWSER, MAX_REFUSALS, PENDING_SECONDS, REMEMBERED_SECONDS};
-use super::revocation::{Revocation, Target};
+use super::revocation::{ENDED_SECONDS, REVOCATION_SECONDS, Revocation, Target};
 use super::store::{ClaimOutcome, Cursor, PendingState, Place, SessionStore, StoreError, TakeOutcome, Whereabouts};
 use super::ticket::{SessionKey, Ticket};
 use super::types::{PendingLogin, PendingLogout, SessionRecord, StoredSession};
@@ -35,10 +35,6 @@ use wire::{Entry, Login, Logout, Record, Revoked};
 /// A record outlives its end by this much, so that clocks that differ collect nothing early.
 const SLACK_SECONDS: i64 = 300;
 const EVERYTHING: u64 = 1 << 53;
-/// No session is older: the longest `session.max_age`, and a day.
-const REVOCATION_SECONDS: i64 = 31 * 24 * 60 * 60;
-/// Whoever has not read for so long empties its cache, see `Sessions::follow`.
-pub(super) const ENDED_SECONDS: i64 = 60 * 60;
 const AT_ONCE: usize = 1_000;
 
 pub struct RedisStore {
@@ -311,8 +307,7 @@ impl SessionStore for RedisStore {
 
     async fn sessions_of(&self, idp: &IdpId, unique_id: &str) -> Result<Vec<StoredSession>, StoreError> {
         let keys = self.members_of_all(&self.names.user(idp.as_str(), unique_id)).await?;
-        let entries = self.entries(&keys).await?;
-        Ok(entries.into_iter().filter_map(|(key, entry, seen)| entry.into_session(key, seen)).collect())
+        Ok(sessions(self.entries(&keys).await?))
     }
 
     async fn walk(&self, from: Option<Cursor>) -> Result<(Vec<StoredSession>, Option<Cursor>), StoreError> {
@@ -321,9 +316,7 @@ impl SessionStore for RedisStore {
             _ => 0,
         };
         let keys = self.members(&self.names.bucket(bucket)).await?;
-        let sessions = self.entries(&keys).await?;
-        let sessions = sessions.into_iter().filter_map(|(key, entry, seen)| entry.into_session(key, seen)).collect();
-        Ok((sessions, bucket.checked_add(1).map(|next| Cursor(Whereabouts::Set(next)))))
+        Ok((sessions(self.entries(&keys).await?), bucket.checked_add(1).map(|next| Cursor(Whereabouts::Set(next)))))
     }
 
     fn is_shared(&self) -> bool {
@@ -349,7 +342,7 @@ impl SessionStore for RedisStore {
         self.link.command(&add).await
     }
 
-    async fn published(&self, since: Option<&Place>, _now: Timestamp) -> Result<(Place, Vec<Revocation>), StoreError> {
+    async fn published(&self, since: Option<&Place>) -> Result<(Place, Vec<Revocation>), StoreError> {
         let [ended, revoked] = self.names.streams();
         let Some(Place(ids)) = since else {
             self.warn_of_eviction().await;
@@ -385,8 +378,9 @@ impl SessionStore for RedisStore {
 
     async fn sessions_named(&self, named: &NamedSessions<'_>) -> Result<Vec<StoredSession>, StoreError> {
         let keys = self.members_of_all(&self.names.name(named.idp.as_str(), named.name_id)).await?;
-        let entries = self.entries(&keys).await?.into_iter().filter(|(_, entry, _)| entry.is_among(named));
-        Ok(entries.filter_map(|(key, entry, seen)| entry.into_session(key, seen)).collect())
+        let mut entries = self.entries(&keys).await?;
+        entries.retain(|(_, entry, _)| entry.is_among(named));
+        Ok(sessions(entries))
     }
 
     async fn put_pending(&self, id: &RequestId, login: PendingLogin, client: IpAddr) -> Result<(), StoreError> {
@@ -498,6 +492,10 @@ impl SessionStore for RedisStore {
 /// Without our key nobody can write a session that we would read, and without its ticket nobody can read one.
 fn record_secret(key: &Key, ticket: &Ticket) -> Zeroizing<Vec<u8>> {
     Zeroizing::new([key.bytes(), ticket.secret()].concat())
+}
+
+fn sessions(entries: Vec<(SessionKey, Entry, i64)>) -> Vec<StoredSession> {
+    entries.into_iter().filter_map(|(key, entry, seen)| entry.into_session(key, seen)).collect()
 }
 
 /// As others may have written it.
