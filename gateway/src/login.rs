@@ -129,6 +129,7 @@ pub fn session_of(
     let identity = login.identity();
     let max_age = i64::try_from(settings.max_age.as_secs()).unwrap_or(i64::MAX);
     let latest = now.plus_seconds(max_age);
+    let name_id = identity.name_id.as_ref().filter(|_| is_sent(headers, |claim| *claim == Claim::NameId));
     SessionRecord {
         idp: login.idp().clone(),
         unique_id: identity.unique_id.as_str().into(),
@@ -136,17 +137,16 @@ pub fn session_of(
         username: boxed(identity.username.as_deref()),
         first_name: boxed(identity.first_name.as_deref()),
         last_name: boxed(identity.last_name.as_deref()),
-        name_id: boxed(identity.name_id.as_ref().map(|name_id| name_id.value.as_str())),
+        name_id: boxed(name_id.map(|name_id| name_id.value.as_str())),
         groups: identity.groups.iter().collect(),
         attributes: identity
             .attributes
             .iter()
-            .filter(|(name, _)| is_sent(headers, name))
+            .filter(|(name, _)| is_sent(headers, |claim| matches!(claim, Claim::Attribute(sent) if sent == name)))
             .map(|(name, values)| (name.as_str().into(), values.iter().map(|value| value.as_str().into()).collect()))
             .collect(),
         created: now,
         expires: login.session_not_on_or_after().map_or(latest, |end| end.min(latest)),
-        assertion_id: login.assertion_id().into(),
         idp_session: idp_session(idp, login),
     }
 }
@@ -161,9 +161,9 @@ fn boxed(text: Option<&str>) -> Option<Box<str>> {
     text.map(Into::into)
 }
 
-/// Whether some header is made from the attribute; others are not kept.
-fn is_sent(headers: &IdentityHeaders, attribute: &str) -> bool {
-    headers.set.iter().any(|(_, claim)| matches!(claim, Claim::Attribute(name) if name == attribute))
+/// Whether some header is made from what `is_it` takes; other claims are not kept.
+fn is_sent(headers: &IdentityHeaders, is_it: impl Fn(&Claim) -> bool) -> bool {
+    headers.set.iter().any(|(_, claim)| is_it(claim))
 }
 
 #[cfg(test)]

@@ -51,7 +51,6 @@ pub fn record(created: i64, expires: i64) -> SessionRecord {
         attributes: Box::default(),
         created: at(created),
         expires: at(expires),
-        assertion_id: "_a1".into(),
         idp_session: Some(Box::new(IdpSession { name_id: name_id(), session_indexes: vec!["_s1".to_owned()] })),
     }
 }

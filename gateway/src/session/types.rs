@@ -18,6 +18,7 @@ pub struct SessionRecord {
     pub username: Option<Box<str>>,
     pub first_name: Option<Box<str>>,
     pub last_name: Option<Box<str>>,
+    /// Only where a header is made from it.
     pub name_id: Option<Box<str>>,
     pub groups: Groups,
     /// Only attributes that a header is made from.
@@ -25,7 +26,6 @@ pub struct SessionRecord {
     pub created: Timestamp,
     /// The least of `session.max_age` and the IdP's SessionNotOnOrAfter.
     pub expires: Timestamp,
-    pub assertion_id: Box<str>,
     /// Of IdPs with single logout alone: nobody asks for it elsewhere.
     pub idp_session: Option<Box<IdpSession>>,
 }
@@ -129,6 +129,8 @@ pub struct Session {
     pub key: SessionKey,
     /// Shared with the memory store, so that a session is held once.
     pub record: Arc<SessionRecord>,
+    /// The record's, in Unix seconds, for the hit path: it then reads one place of memory and not two.
+    expires: i64,
     /// Unix seconds; written by every request, to the store only now and then.
     pub last_seen: AtomicI64,
     /// What the store was last told.
@@ -137,8 +139,8 @@ pub struct Session {
 
 impl Session {
     pub fn new(key: SessionKey, record: Arc<SessionRecord>, seen: Timestamp) -> Self {
-        let seen = seen.unix_seconds();
-        Self { key, record, last_seen: AtomicI64::new(seen), stored_seen: AtomicI64::new(seen) }
+        let (expires, seen) = (record.expires.unix_seconds(), seen.unix_seconds());
+        Self { key, record, expires, last_seen: AtomicI64::new(seen), stored_seen: AtomicI64::new(seen) }
     }
 
     pub(super) fn whose(&self) -> Whose<'_> {
@@ -147,7 +149,7 @@ impl Session {
     }
 
     pub fn is_expired(&self, now: Timestamp) -> bool {
-        self.record.expires <= now
+        self.expires <= now.unix_seconds()
     }
 
     pub fn seen(&self) -> Timestamp {
@@ -210,7 +212,6 @@ mod tests {
             record.first_name.as_deref(),
             record.last_name.as_deref(),
             record.name_id.as_deref(),
-            Some(&*record.assertion_id),
         ];
         let texts: usize = texts.into_iter().flatten().map(|text| text.len() + OVERHEAD).sum();
         let groups: usize = record.groups.iter().map(|group| group.len() + 1).sum();

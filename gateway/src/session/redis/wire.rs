@@ -28,7 +28,6 @@ pub(super) struct Record {
     attributes: Vec<(String, Vec<String>)>,
     created: i64,
     expires: i64,
-    assertion_id: String,
     idp_session: Option<AtIdp>,
 }
 
@@ -121,7 +120,6 @@ impl Record {
                 .collect(),
             created: record.created.unix_seconds(),
             expires: record.expires.unix_seconds(),
-            assertion_id: record.assertion_id.to_string(),
             idp_session: record.idp_session.as_deref().map(AtIdp::of),
         }
     }
@@ -144,7 +142,6 @@ impl Record {
                 .collect(),
             created: at(self.created),
             expires: at(self.expires),
-            assertion_id: self.assertion_id.into_boxed_str(),
             idp_session: self.idp_session.as_ref().map(|session| Box::new(session.to_session())),
         })
     }
@@ -306,13 +303,12 @@ mod tests {
             attributes,
             created,
             expires,
-            assertion_id,
             idp_session,
         } = back;
         assert_eq!((idp, unique_id, email), (record.idp, record.unique_id, record.email));
         assert_eq!((username, first_name, last_name), (record.username, record.first_name, record.last_name));
         assert_eq!((name_id, groups, attributes), (record.name_id, record.groups, record.attributes));
-        assert_eq!((created, expires, assertion_id), (record.created, record.expires, record.assertion_id));
+        assert_eq!((created, expires), (record.created, record.expires));
         assert_eq!(idp_session, record.idp_session);
     }
 
