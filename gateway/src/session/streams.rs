@@ -4,9 +4,9 @@
 //! then on, and is over when its session is. That costs those that last: the others come and go between two beats,
 //! and what they pay is a place among those that wait for one.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::BuildHasherDefault;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -50,13 +50,18 @@ impl StreamEnd {
 #[derive(Default)]
 pub(super) struct Streams {
     beats: [Beat; BEATS],
-    open: Mutex<HashMap<SessionKey, Vec<Stream>, BuildHasherDefault<KeyHasher>>>,
+    /// How many there ever were: the number of the next.
+    count: AtomicU64,
+    open: Mutex<HashMap<SessionKey, OfSession, BuildHasherDefault<KeyHasher>>>,
 }
 
 /// On cache lines of its own.
 #[derive(Default)]
 #[repr(align(128))]
 struct Beat(Notify);
+
+/// By number: one user may have very many, and each of them goes by itself.
+type OfSession = BTreeMap<u64, Stream>;
 
 struct Stream {
     /// The cache may hold another one of the same key by now, or none.
@@ -68,6 +73,7 @@ struct Stream {
 pub struct Watch<'s> {
     streams: &'s Streams,
     key: SessionKey,
+    number: u64,
     over: oneshot::Receiver<StreamEnd>,
 }
 
@@ -81,10 +87,9 @@ impl Watch<'_> {
 
 impl Drop for Watch<'_> {
     fn drop(&mut self) {
-        self.over.close();
         let mut open = lock(&self.streams.open);
         if let Some(streams) = open.get_mut(&self.key) {
-            streams.retain(|stream| !stream.over.is_closed());
+            streams.remove(&self.number);
             if streams.is_empty() {
                 open.remove(&self.key);
             }
@@ -106,27 +111,28 @@ impl Streams {
     fn open(&self, session: &Arc<Session>) -> Watch<'_> {
         let (sender, over) = oneshot::channel();
         let stream = Stream { session: Arc::clone(session), over: sender };
-        lock(&self.open).entry(session.key).or_default().push(stream);
-        Watch { streams: self, key: session.key, over }
+        let number = self.count.fetch_add(1, Ordering::Relaxed);
+        lock(&self.open).entry(session.key).or_default().insert(number, stream);
+        Watch { streams: self, key: session.key, number, over }
     }
 
     pub(super) fn end(&self, key: &SessionKey, end: StreamEnd) {
         let streams = lock(&self.open).remove(key);
-        tell(streams.into_iter().flatten(), end);
+        tell(streams.into_iter().flat_map(BTreeMap::into_values), end);
     }
 
     /// Ends those of every session that is meant.
     pub(super) fn end_where(&self, end: StreamEnd, is_meant: impl Fn(&Session) -> bool) {
-        let is_over = |streams: &[Stream]| streams.first().is_some_and(|stream| is_meant(&stream.session));
+        let is_over = |streams: &OfSession| streams.values().next().is_some_and(|stream| is_meant(&stream.session));
         let over: Vec<_> = lock(&self.open).extract_if(|_, streams| is_over(streams)).collect();
-        tell(over.into_iter().flat_map(|(_, streams)| streams), end);
+        tell(over.into_iter().flat_map(|(_, streams)| streams.into_values()), end);
     }
 
     /// The sessions under open exchanges, each as one of them knows it, but seen when the last of them was.
     fn sessions(&self) -> Vec<Arc<Session>> {
-        let seen_by_all = |streams: &Vec<Stream>| {
-            let session = &streams.first()?.session;
-            streams.iter().for_each(|stream| session.see(stream.session.seen()));
+        let seen_by_all = |streams: &OfSession| {
+            let session = &streams.values().next()?.session;
+            streams.values().for_each(|stream| session.see(stream.session.seen()));
             Some(Arc::clone(session))
         };
         lock(&self.open).values().filter_map(seen_by_all).collect()
