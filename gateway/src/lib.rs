@@ -33,6 +33,7 @@ pub mod session;
 mod sessions_command;
 pub mod shared;
 pub mod single_logout;
+pub mod streams;
 pub mod telemetry;
 #[cfg(test)]
 mod testing;

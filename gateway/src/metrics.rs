@@ -11,6 +11,7 @@ use prometheus::{
 use saml_core::{Certificate, Held, Timestamp};
 
 use crate::idps::Look;
+use crate::session::StreamEnd;
 
 /// Label of requests that no route takes: our own endpoints and refusals before routing.
 const NO_ROUTE: &str = "samlgate";
@@ -27,6 +28,7 @@ pub struct Metrics {
     forwarded_signed_in: IntCounter,
     logins: IntCounterVec,
     logouts: IntCounterVec,
+    streams_ended: IntCounterVec,
     store_errors: IntCounterVec,
     metadata_refresh: IntCounterVec,
     metadata_success: IntGaugeVec,
@@ -185,6 +187,12 @@ impl Metrics {
                 "Logouts, by who began them and what came of them.",
                 &["idp", "initiator", "result"],
             )?,
+            streams_ended: counters(
+                &registry,
+                "samlgate_streams_ended_total",
+                "Exchanges under way that were cut off because of their session, by what became of it.",
+                &["reason"],
+            )?,
             store_errors: counters(
                 &registry,
                 "samlgate_session_store_errors_total",
@@ -289,6 +297,10 @@ impl Metrics {
     /// `idp` is an id of the settings, or empty where a message was refused.
     pub fn logout(&self, idp: &str, initiator: Initiator, result: LogoutResult) {
         self.logouts.with_label_values(&[idp, initiator.label(), result.label()]).inc();
+    }
+
+    pub fn stream_ended(&self, end: StreamEnd) {
+        self.streams_ended.with_label_values(&[end.label()]).inc();
     }
 
     pub fn store_failed(&self, operation: &'static str) {

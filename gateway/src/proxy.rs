@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
@@ -62,6 +63,20 @@ impl ProxyHttp for Proxy {
         journey: &mut Journey,
     ) -> Result<()> {
         request_road::dress_request(&self.0, session, request, journey)
+    }
+
+    /// What comes over a WebSocket, too.
+    async fn request_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        _end_of_stream: bool,
+        journey: &mut Journey,
+    ) -> Result<()> {
+        if body.as_ref().is_some_and(|body| !body.is_empty()) {
+            request_road::hear(journey);
+        }
+        Ok(())
     }
 
     async fn response_filter(

@@ -3,6 +3,7 @@
 mod journey;
 mod record;
 mod trouble;
+pub mod under_way;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,8 +27,8 @@ use crate::respond::{self, Asker, Reader};
 use crate::session::{Session, read_own};
 use crate::shared::Gateway;
 
-pub use journey::{Journey, clean_response, dress_request, may_try_another_server, peer};
-pub use record::record;
+pub use journey::{Journey, clean_response, dress_request, hear, may_try_another_server, peer};
+pub use record::{record, record_ended};
 pub use trouble::apologise;
 
 use journey::Outcome;
@@ -51,6 +52,7 @@ pub async fn enter(gateway: &Gateway, exchange: &mut Exchange, journey: &mut Jou
             gateway.metrics.forwarded(permit.identity().is_some());
             journey.outcome = Outcome::Forward;
             journey.permit = Some(permit);
+            under_way::begin(gateway, exchange, journey);
             Ok(Handled::Continue)
         }
         Decision::Serve(endpoint) => serve(gateway, exchange, journey, endpoint).await,

@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 use config::{Settings, TlsFiles, Trust};
 use pingora::apps::HttpServerApp;
 use pingora::listeners::tls::TlsSettings;
-use pingora::proxy::http_proxy_service_with_name;
+use pingora::proxy::http_proxy;
 use pingora::server::configuration::ServerConf;
 use pingora::server::{Fds, ListenFds, ShutdownWatch};
 use pingora::services::Service as _;
@@ -31,6 +31,7 @@ use crate::control::{Control, ControlSocket, SocketError, SocketFile};
 use crate::idps;
 use crate::proxy::Proxy;
 use crate::shared::{Gateway, SetupError};
+use crate::streams::{self, UntilSessionEnds};
 use crate::telemetry;
 
 /// Why the process cannot start.
@@ -76,7 +77,8 @@ fn serve(settings: Settings) -> Result<Ended, ServerError> {
     let settings = Arc::clone(&gateway.settings);
 
     let conf = Arc::new(ServerConf { threads: settings.threads, ..ServerConf::default() });
-    let mut public = http_proxy_service_with_name(&conf, Proxy(Arc::clone(&gateway)), "public");
+    let proxy = http_proxy(&conf, Proxy(Arc::clone(&gateway)));
+    let mut public = Service::new("public".to_owned(), UntilSessionEnds::new(proxy, Arc::clone(&gateway)));
     match &settings.tls {
         Some(files) => public.add_tls_with_settings(&settings.listen.to_string(), None, tls(files)?),
         None => public.add_tcp(&settings.listen.to_string()),
@@ -97,6 +99,8 @@ fn serve(settings: Settings) -> Result<Ended, ServerError> {
     // Where requests are served: the store's connections live on the runtime that makes them.
     let _follower = runtime.spawn(follow(Arc::clone(&gateway)));
     let _sender = runtime.spawn(send_queued(Arc::clone(&gateway)));
+    let _judge = runtime.spawn(streams::judge(Arc::clone(&gateway)));
+    let _beats = admin_runtime.spawn(streams::keep_time(Arc::clone(&gateway)));
     let _expiry = admin_runtime.spawn(idps::watch_expiry(Arc::clone(&gateway)));
     announce(&settings);
     for position in 0..settings.identity_providers.len() {

@@ -1,4 +1,4 @@
-// Entry: `node main.mjs [--quick] [--expect-failure]`; `run` prepares what it needs and tells it where that is.
+// Entry: `node main.mjs [--quick] [--expect-failure] [suite...]`; `run` prepares what it needs and tells it where that is.
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -14,7 +14,10 @@ import { jupyterSuite, jupyterWorld } from "./suites/jupyter.mjs";
 import { signInSuite } from "./suites/sign-in.mjs";
 import { strangerSuite, tamperSuite } from "./suites/signatures.mjs";
 
-const { values: flags } = parseArgs({ options: { quick: { type: "boolean" }, "expect-failure": { type: "boolean" } } });
+const { values: flags, positionals: suites } = parseArgs({
+  options: { quick: { type: "boolean" }, "expect-failure": { type: "boolean" } },
+  allowPositionals: true,
+});
 const { SUITE_BINARIES, SUITE_CHROMIUM, SUITE_JUPYTER } = process.env;
 
 // Everything that is started keeps its files in here as well.
@@ -33,19 +36,25 @@ async function everything() {
   const setup = prepare(flags.quick ? noScreens : await Screens.in(fileURLToPath(new URL("screenshots", import.meta.url))));
   const checks = new Checks();
   const worlds = flags.quick ? [oursOnHttp, samlpOnHttps] : [oursOnHttp, samlpOnHttp, oursOnHttps, samlpOnHttps];
-  for (const world of worlds) {
+  for (const world of isWanted("sign-in") || isWanted("signatures") ? worlds : []) {
     await checks.in(() => world(setup), async (running) => {
-      await signInSuite(checks, running, setup.screens);
+      if (isWanted("sign-in")) await signInSuite(checks, running, setup.screens);
+      if (!isWanted("signatures")) return;
       await strangerSuite(checks, running);
       await tamperSuite(checks, running);
     });
   }
+  if (!isWanted("jupyter")) return checks.finish();
   if (setup.jupyter) {
     await checks.in(() => jupyterWorld(setup), (running) => jupyterSuite(checks, running, setup.screens));
   } else {
-    checks.missing("JupyterLab behind the gateway", "JupyterLab could not be installed");
+    checks.missing("JupyterLab behind two replicas", "JupyterLab could not be installed");
   }
   return checks.finish();
+}
+
+function isWanted(suite) {
+  return suites.length === 0 || suites.includes(suite);
 }
 
 async function withoutSignatureCheck() {

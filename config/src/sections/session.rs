@@ -12,7 +12,9 @@ use crate::table::{Choices, Key, Kind, Section, Table, seconds};
 
 pub(crate) static TABLE: Table = Table {
     title: "session",
-    about: "A session ends at the first of: `max_age`, `idle_timeout`, what the IdP says (SessionNotOnOrAfter), sign-out.",
+    about: "A session ends at the first of: `max_age`, `idle_timeout`, what the IdP says (SessionNotOnOrAfter), sign-out. \
+            What is under way in its name ends with it: a WebSocket, a stream of events, a long transfer. The connection \
+            closes (of HTTP/2, the stream), and a WebSocket gets no Close frame.",
     keys: &[
         Key::optional(
             "store",
@@ -31,7 +33,8 @@ pub(crate) static TABLE: Table = Table {
             "idle_timeout",
             Kind::Duration { min: seconds(1), max: seconds(30 * DAY) },
             "`1h`, or `max_age` where that is shorter",
-            "how long a login lasts without a request; at most `max_age`",
+            "how long a login lasts without a request; at most `max_age`. What a browser sends over a WebSocket or in a long \
+             upload counts, its pongs too; what it only receives does not",
         ),
         Key::optional(
             "max_sessions",

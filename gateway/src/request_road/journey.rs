@@ -12,6 +12,7 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, Result};
 use saml_core::Timestamp;
 
+use super::under_way;
 use crate::decide::Permit;
 use crate::exchange::REQUEST_ID;
 use crate::identity_headers::{self, ForwardedContext};
@@ -158,6 +159,14 @@ fn jwt(
 pub fn clean_response(response: &mut ResponseHeader, journey: &Journey) {
     let is_signed_in = journey.permit.as_ref().is_some_and(|permit| permit.identity().is_some());
     identity_headers::clean_response(response, is_signed_in);
+    under_way::answered(response.status);
+}
+
+/// What a client sends counts as use of its session, however long ago the exchange began.
+pub fn hear(journey: &Journey) {
+    if let Some(session) = &journey.session {
+        session.see(SystemTime::now().into());
+    }
 }
 
 /// Each server is tried once.

@@ -1,14 +1,21 @@
 //! What is written down about a request: one line, its metrics, and why it was turned away.
 
-use http::StatusCode;
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use http::{Method, StatusCode};
 use pingora::Error;
 use pingora::proxy::Session as Exchange;
 
 use super::Journey;
-use super::journey::client_address;
+use super::journey::{Outcome, client_address};
+use super::under_way::{self, UnderWay};
+use crate::decide::Permit;
 use crate::identity_jwt::session_reference;
 use crate::refusal::Refusal;
+use crate::session::{Session, StreamEnd};
 use crate::shared::Gateway;
+use crate::telemetry::HttpRequestId;
 
 /// Why a request was turned away. Not for callers without a session: polling pages would fill the log.
 pub(super) fn report(gateway: &Gateway, journey: &Journey, refusal: &Refusal) {
@@ -36,31 +43,96 @@ pub(super) fn report(gateway: &Gateway, journey: &Journey, refusal: &Refusal) {
     }
 }
 
+/// What is written down of a request.
+struct Line<'a> {
+    request_id: &'a HttpRequestId,
+    /// An index into the settings.
+    route: Option<usize>,
+    client: IpAddr,
+    method: &'a Method,
+    path: &'a str,
+    outcome: Outcome,
+    refusal: Option<&'static str>,
+    session: Option<&'a Session>,
+    status: StatusCode,
+    elapsed: Duration,
+}
+
 /// Counts the request and writes its line.
 pub fn record(gateway: &Gateway, exchange: &Exchange, error: Option<&Error>, journey: &Journey) {
+    // Whatever cuts it off now, it is not written down twice.
+    drop(under_way::take());
     let request = exchange.req_header();
-    let elapsed = journey.begun.elapsed();
-    let status = status(exchange, error);
-    let route_index = journey.permit.as_ref().map(crate::decide::Permit::route);
-    gateway.metrics.request(route_index, status, &request.method, elapsed.as_secs_f64());
+    write(
+        gateway,
+        &Line {
+            request_id: &journey.request_id,
+            route: route_index(journey),
+            client: client_address(exchange).ip(),
+            method: &request.method,
+            path: request.uri.path(),
+            outcome: journey.outcome,
+            refusal: journey.refusal,
+            session: journey.session.as_deref(),
+            status: status(exchange, error),
+            elapsed: journey.begun.elapsed(),
+        },
+    );
+}
+
+/// The same for a request that was cut off, and why it was.
+pub fn record_ended(gateway: &Gateway, ended: &UnderWay, end: StreamEnd) {
+    let elapsed = ended.begun.elapsed();
+    gateway.metrics.stream_ended(end);
+    tracing::info!(
+        request.id = ended.request_id.as_str(),
+        route.id = route_id(gateway, Some(ended.route)),
+        session.r#ref = session_reference(&ended.session.key),
+        user.r#ref = gateway.user_ref(&ended.session.record.idp, &ended.session.record.unique_id),
+        reason = end.label(),
+        duration_ms = elapsed.as_secs_f64() * 1000.0,
+        "request cut off with its session"
+    );
+    write(
+        gateway,
+        &Line {
+            request_id: &ended.request_id,
+            route: Some(ended.route),
+            client: ended.origin.as_ref().map_or(Ipv4Addr::UNSPECIFIED.into(), |origin| origin.client),
+            method: &ended.method,
+            path: ended.origin.as_ref().map_or("", |origin| &origin.path),
+            outcome: Outcome::Forward,
+            refusal: None,
+            session: Some(&ended.session),
+            status: ended.status.unwrap_or_else(unanswered),
+            elapsed,
+        },
+    );
+}
+
+fn write(gateway: &Gateway, line: &Line<'_>) {
+    gateway.metrics.request(line.route, line.status, line.method, line.elapsed.as_secs_f64());
     if !gateway.settings.log.access {
         return;
     }
-    let session = journey.session.as_deref();
     tracing::info!(
-        request.id = journey.request_id.as_str(),
-        route.id = route(gateway, journey),
-        client.addr = %client_address(exchange).ip(),
-        http.method = cut(request.method.as_str(), 32),
-        http.path = cut(request.uri.path(), 1024),
-        decision = journey.outcome.name(),
-        refusal.code = journey.refusal,
-        session.r#ref = session.map(|session| session_reference(&session.key)),
-        user.r#ref = session.map(|session| gateway.user_ref(&session.record.idp, &session.record.unique_id)),
-        status = status.as_u16(),
-        duration_ms = elapsed.as_secs_f64() * 1000.0,
+        request.id = line.request_id.as_str(),
+        route.id = route_id(gateway, line.route),
+        client.addr = %line.client,
+        http.method = cut(line.method.as_str(), 32),
+        http.path = cut_path(line.path),
+        decision = line.outcome.name(),
+        refusal.code = line.refusal,
+        session.r#ref = line.session.map(|session| session_reference(&session.key)),
+        user.r#ref = line.session.map(|session| gateway.user_ref(&session.record.idp, &session.record.unique_id)),
+        status = line.status.as_u16(),
+        duration_ms = line.elapsed.as_secs_f64() * 1000.0,
         "request"
     );
+}
+
+pub(super) fn cut_path(path: &str) -> &str {
+    cut(path, 1024)
 }
 
 /// At most `limit` bytes: a stranger's text must not make the log grow as it likes. Both are ASCII here.
@@ -68,14 +140,25 @@ fn cut(text: &str, limit: usize) -> &str {
     text.get(..limit).unwrap_or(text)
 }
 
-/// 499, as others write it, where the client went away unanswered.
 fn status(exchange: &Exchange, error: Option<&Error>) -> StatusCode {
     let written = exchange.response_written().map(|header| header.status);
-    let gone = || StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST);
-    written.unwrap_or_else(|| if error.is_some() { gone() } else { StatusCode::OK })
+    written.unwrap_or_else(|| if error.is_some() { unanswered() } else { StatusCode::OK })
+}
+
+/// 499, as others write it, where the client went away unanswered, or was sent away.
+fn unanswered() -> StatusCode {
+    StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST)
 }
 
 fn route<'g>(gateway: &'g Gateway, journey: &Journey) -> Option<&'g str> {
-    let route = gateway.settings.routes.get(journey.permit.as_ref()?.route())?;
+    route_id(gateway, route_index(journey))
+}
+
+fn route_index(journey: &Journey) -> Option<usize> {
+    journey.permit.as_ref().map(Permit::route)
+}
+
+fn route_id(gateway: &Gateway, index: Option<usize>) -> Option<&str> {
+    let route = gateway.settings.routes.get(index?)?;
     Some(&route.id)
 }

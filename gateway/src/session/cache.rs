@@ -14,6 +14,7 @@ use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 use super::follow::Follower;
 use super::revocation::{Effect, Revocation, Target};
 use super::store::{SessionStore, StoreError};
+use super::streams::{StreamEnd, Streams};
 use super::ticket::{KeyHasher, RandomError, SessionKey, Ticket};
 use super::types::{Session, SessionRecord, StoredSession};
 
@@ -45,13 +46,14 @@ pub struct Sessions {
     pub(super) cache: Cache<SessionKey, Arc<Session>, BuildHasherDefault<KeyHasher>>,
     pub(super) store: Arc<dyn SessionStore>,
     pub(super) follower: Follower,
+    pub(super) streams: Streams,
     /// Keys that are being read from the store right now: one at a time for each key, so that a burst of requests
     /// makes one read.
     lanes: Mutex<HashMap<SessionKey, Arc<AsyncMutex<()>>>>,
     random: SystemRandom,
-    idle_seconds: i64,
-    touch_seconds: i64,
-    outage_seconds: i64,
+    pub(super) idle_seconds: i64,
+    pub(super) touch_seconds: i64,
+    pub(super) outage_seconds: i64,
     max_per_user: Option<u64>,
     idps: Vec<IdpId>,
 }
@@ -75,6 +77,7 @@ impl Sessions {
                 .build_with_hasher(BuildHasherDefault::<KeyHasher>::default()),
             follower: Follower::of(&*store),
             store,
+            streams: Streams::default(),
             lanes: Mutex::default(),
             random: SystemRandom::new(),
             idle_seconds,
@@ -122,16 +125,16 @@ impl Sessions {
         if let Some(session) = &known {
             match self.state(session, now) {
                 State::Live | State::TouchDue => return Ok(self.admit(session, now).await),
-                State::Expired => return self.forget(&key).await.map(|()| None),
+                State::Expired => return self.forget(&key, StreamEnd::Expired).await.map(|()| None),
                 State::Idle => {}
             }
         }
         let Some((record, seen)) = self.store.load(&key, ticket).await? else {
-            self.cache.invalidate(&key);
+            self.lose(&key, StreamEnd::Ended);
             return Ok(None);
         };
         if !self.idps.contains(&record.idp) {
-            return self.forget(&key).await.map(|()| None);
+            return self.forget(&key, StreamEnd::Ended).await.map(|()| None);
         }
         // What this process saw and had not yet told the store counts as well; nobody saw it later than now.
         let session = Arc::new(Session::new(key, record, seen.min(now)));
@@ -139,12 +142,13 @@ impl Sessions {
             session.see(known.seen());
         }
         match self.state(&session, now) {
-            State::Idle | State::Expired => self.forget(&key).await.map(|()| None),
+            State::Idle => self.forget(&key, StreamEnd::Idle).await.map(|()| None),
+            State::Expired => self.forget(&key, StreamEnd::Expired).await.map(|()| None),
             State::Live | State::TouchDue => {
                 self.cache.insert(key, Arc::clone(&session));
                 // In this order: a revocation that comes now sees the cache, or is seen here.
                 if self.follower.has_ended(&session) {
-                    return self.forget(&key).await.map(|()| None);
+                    return self.forget(&key, StreamEnd::Ended).await.map(|()| None);
                 }
                 Ok(self.admit(&session, now).await)
             }
@@ -227,13 +231,18 @@ impl Sessions {
     fn state(&self, session: &Session, now: Timestamp) -> State {
         if session.is_expired(now) {
             State::Expired
-        } else if session.seconds_idle(now) >= self.idle_seconds {
+        } else if self.is_idle(session, now) {
             State::Idle
         } else if session.seconds_untold(now) >= self.touch_seconds {
             State::TouchDue
         } else {
             State::Live
         }
+    }
+
+    /// As far as this process knows.
+    pub(super) fn is_idle(&self, session: &Session, now: Timestamp) -> bool {
+        session.seconds_idle(now) >= self.idle_seconds
     }
 
     fn is_good(&self, session: &Session, now: Timestamp) -> bool {
@@ -254,7 +263,7 @@ impl Sessions {
             match self.store.touch(&session.key, now).await {
                 Ok(true) => {}
                 Ok(false) => {
-                    self.cache.invalidate(&session.key);
+                    self.lose(&session.key, StreamEnd::Ended);
                     return None;
                 }
                 Err(problem) => tracing::warn!(%problem, "the store was not told that a session is in use"),
@@ -263,9 +272,15 @@ impl Sessions {
         Some(Arc::clone(session))
     }
 
-    async fn forget(&self, key: &SessionKey) -> Result<(), StoreError> {
-        self.cache.invalidate(key);
+    async fn forget(&self, key: &SessionKey, end: StreamEnd) -> Result<(), StoreError> {
+        self.lose(key, end);
         self.store.remove(key).await.map(drop)
+    }
+
+    /// Here the session is no more, nor what stands on it.
+    pub(super) fn lose(&self, key: &SessionKey, end: StreamEnd) {
+        self.cache.invalidate(key);
+        self.streams.end(key, end);
     }
 
     async fn lane(&self, key: SessionKey) -> Lane<'_> {

@@ -15,6 +15,7 @@ use tokio::task::spawn_blocking;
 use super::cache::{Sessions, lock};
 use super::revocation::{ENDED_SECONDS, Effect, REVOCATION_SECONDS, Revocation, Revocations, Target};
 use super::store::{Place, SessionStore, StoreError};
+use super::streams::StreamEnd;
 use super::types::{EndedSession, Session, StoredSession};
 
 /// What waits for the store to come back; more is refused.
@@ -89,6 +90,7 @@ impl Sessions {
         if place.is_some() && follower.silence(now) >= ENDED_SECONDS {
             // The store no longer tells which sessions ended so long ago.
             self.cache.invalidate_all();
+            self.streams.end_where(StreamEnd::StoreAway, |_| true);
         }
         self.apply(&news).await;
         *place = Some(next);
@@ -132,14 +134,14 @@ impl Sessions {
         }
     }
 
-    /// Here, in what is cached and what will be read: whoever has read a session and not yet put it into the cache
-    /// looks at what is known after that.
+    /// Here, in what is cached, what will be read and what is under way: whoever has read a session and not yet put it
+    /// into the cache looks at what is known after that.
     async fn apply(&self, revocations: &[Revocation]) {
         let mut of_many = Vec::new();
         for revocation in revocations {
             self.follower.known.write().unwrap_or_else(PoisonError::into_inner).add(revocation);
             match &revocation.target {
-                Target::Session(key) => self.cache.invalidate(key),
+                Target::Session(key) => self.lose(key, StreamEnd::Ended),
                 Target::User { .. } | Target::Email(_) | Target::Group(_) | Target::All => {
                     of_many.push(revocation.clone());
                 }
@@ -148,10 +150,12 @@ impl Sessions {
         if of_many.is_empty() {
             return;
         }
+        let are_meant = move |session: &Session| of_many.iter().any(|revocation| revocation.ends(session.whose()));
+        self.streams.end_where(StreamEnd::Ended, &are_meant);
         let cache = self.cache.clone();
         let scan = move || {
             for (key, session) in &cache {
-                if of_many.iter().any(|revocation| revocation.ends(session.whose())) {
+                if are_meant(&session) {
                     cache.invalidate(&*key);
                 }
             }
@@ -454,12 +458,15 @@ mod tests {
         let store = store();
         let (here, there) = (sessions(&store), sessions(&store));
         let ticket = open(&[&here, &there], 0).await;
+        let session = there.cached(&ticket.key(), at(0)).unwrap();
+        let mut stream = there.watch(&session);
         assert_eq!(here.end(&ticket.key(), at(1)).await.unwrap(), Effect::Done);
         // By then the store has forgotten to tell.
         let place = Place(vec![lock(&store.published).len().to_string()]);
         *there.follower.place.lock().await = Some(place);
         there.follow(at(ENDED_SECONDS + 1)).await.unwrap();
         assert!(!there.cache.contains_key(&ticket.key()));
+        assert_eq!(stream.ended().await, StreamEnd::StoreAway);
     }
 
     #[tokio::test]

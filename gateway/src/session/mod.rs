@@ -11,6 +11,7 @@ mod redis;
 mod revocation;
 mod rounds;
 mod store;
+mod streams;
 mod ticket;
 mod types;
 #[cfg(test)]
@@ -31,6 +32,7 @@ pub use redis::RedisStore;
 pub use revocation::{Effect, Revocation, Target};
 pub use rounds::Rounds;
 pub use store::{ClaimOutcome, Cursor, PendingState, Place, SessionStore, StoreError, TakeOutcome};
+pub use streams::{StreamEnd, Watch};
 pub use ticket::{BindingHash, BrowserBinding, RandomError, SessionKey, Ticket};
 pub use types::{
     Attribute, EndedSession, IdpSession, PendingLogin, PendingLogout, Session, SessionRecord, StoredSession,

@@ -164,12 +164,22 @@ impl Session {
         now.unix_seconds().saturating_sub(self.stored_seen.load(Ordering::Relaxed))
     }
 
+    /// Whether it was seen so much later than the store was told.
+    pub(super) fn is_news(&self, seconds: i64) -> bool {
+        self.last_seen.load(Ordering::Relaxed).saturating_sub(self.stored_seen.load(Ordering::Relaxed)) >= seconds
+    }
+
     /// Writes only when the second has changed: a hot session's cache line is not fought over.
-    pub(super) fn see(&self, now: Timestamp) {
+    pub fn see(&self, now: Timestamp) {
         let now = now.unix_seconds();
         if self.last_seen.load(Ordering::Relaxed) < now {
             self.last_seen.fetch_max(now, Ordering::Relaxed);
         }
+    }
+
+    /// As if the store had never been told: it will be before long.
+    pub(super) fn untold(&self) {
+        self.stored_seen.store(0, Ordering::Relaxed);
     }
 
     pub(super) fn told(&self, now: Timestamp) {

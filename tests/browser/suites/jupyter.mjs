@@ -7,8 +7,9 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
 import { eventually } from "../lib/checks.mjs";
-import { Gateway, refusals } from "../lib/gateway.mjs";
+import { refusals } from "../lib/gateway.mjs";
 import { freePorts, Process } from "../lib/processes.mjs";
+import { Replicas } from "../lib/replicas.mjs";
 import { asVisitor, signIn } from "../lib/steps.mjs";
 import { World } from "../lib/worlds.mjs";
 import { startSamlpIdp } from "../samlp-idp.mjs";
@@ -16,6 +17,9 @@ import { startSamlpIdp } from "../samlp-idp.mjs";
 const CODE = 'print(6 * 7, "by the kernel")';
 const OUTPUT = "42 by the kernel";
 const SLOW_MS = 120_000;
+const SECOND_MS = 1_000;
+const PAGE = "/lab/tree/hello.ipynb";
+const KERNEL_SOCKET = "/api/kernels/";
 const NOTEBOOK = {
   cells: [{ cell_type: "code", execution_count: null, id: "first", metadata: {}, outputs: [], source: "" }],
   metadata: { kernelspec: { display_name: "Python 3", language: "python", name: "python3" } },
@@ -24,21 +28,21 @@ const NOTEBOOK = {
 };
 
 export function jupyterWorld(setup) {
-  return World.build(setup, "JupyterLab behind the gateway", "jupyter", async (world) => {
+  return World.build(setup, "JupyterLab behind two replicas", "jupyter", async (world) => {
     const [port, upstream] = await freePorts(2);
     world.origin = `http://localhost:${port}`;
     const sp = { entityId: `${world.origin}/saml/metadata`, acsUrl: `${world.origin}/saml/acs` };
     world.idp = world.add(await startSamlpIdp({ folder: world.folder, sp }));
     const jupyter = world.add(await startJupyter(setup.jupyter, world.folder, upstream));
-    const gateway = world.add(await Gateway.start({
+    world.replicas = world.add(await Replicas.start({
       program: setup.samlgate,
-      folder: join(world.folder, "gateway"),
+      folder: join(world.folder, "gateways"),
       port,
       idp: world.idp,
       upstream,
       settings: { routes: [{ path_prefix: "/", access: "signed_in", upstream: "app" }] },
     }));
-    world.log = () => [...jupyter.lines.slice(-6), ...gateway.process.lines];
+    world.log = () => [...jupyter.lines.slice(-6), ...world.replicas.lines];
     world.neighbour = world.add(await emptyPage());
     await world.chromium();
   });
@@ -83,17 +87,16 @@ async function emptyPage() {
 export async function jupyterSuite(checks, world, screens) {
   await asVisitor(world, async (ada) => {
     const { page } = ada;
-    const sockets = [];
-    page.on("websocket", (socket) => sockets.push(socket));
+    const kernel = kernelSocket(page);
     await checks.check("without a session its interface answers 401 in JSON", async () => {
       const response = await fetch(`${world.origin}/api/kernels`);
       assert.equal(response.status, 401);
       assert.equal((await response.json()).code, "login_required");
     });
     await checks.check("after sign-in the notebook opens", async () => {
-      await signIn(ada, world, "ada", "/lab/tree/hello.ipynb");
+      await signIn(ada, world, "ada", PAGE);
       await page.locator(".jp-Notebook .jp-CodeCell").waitFor({ timeout: SLOW_MS });
-      assert.equal(page.url(), `${world.origin}/lab/tree/hello.ipynb`);
+      assert.equal(page.url(), world.origin + PAGE);
     }, SLOW_MS);
     await checks.check("its kernel becomes ready", () =>
       // The notebook's own indicator says idle before there is a kernel, and a cell run then is dropped.
@@ -104,24 +107,62 @@ export async function jupyterSuite(checks, world, screens) {
       await page.keyboard.press("Shift+Enter");
       await page.locator(".jp-OutputArea-output", { hasText: OUTPUT }).waitFor({ timeout: SLOW_MS });
       await screens.shoot(page, "jupyter");
-      const wanted = `${world.origin.replace("http", "ws")}/api/kernels/`;
-      assert.ok(sockets.some((socket) => socket.url().startsWith(wanted)), `sockets: ${sockets.map((socket) => socket.url())}`);
+      assert.equal(new URL((await kernel).url()).origin, world.origin.replace("http", "ws"));
     }, SLOW_MS);
     await checks.check("a page on another port of the host cannot open the WebSocket, its own page can", () =>
-      onlyOwnPagesUpgrade(world, page));
+      onlyOwnPagesUpgrade(world, ada));
+    await checks.check("a revocation closes a kernel's WebSocket through either replica within a second", async () =>
+      revocationCloses(world, ada, await kernel), SLOW_MS);
   });
 }
 
-async function onlyOwnPagesUpgrade(world, page) {
+/** The page's first WebSocket of a kernel that something came over. */
+function kernelSocket(page) {
+  return new Promise((resolve) => page.on("websocket", (socket) => {
+    if (socket.url().includes(KERNEL_SOCKET)) socket.once("framereceived", () => resolve(socket));
+  }));
+}
+
+async function onlyOwnPagesUpgrade(world, { context, page }) {
   const socket = `${world.origin.replace("http", "ws")}/api/events/subscribe`;
-  const outcome = () => page.evaluate((url) => new Promise((resolve) => {
+  const outcome = (page) => page.evaluate((url) => new Promise((resolve) => {
     const socket = new WebSocket(url);
     socket.onopen = () => resolve("open");
     socket.onerror = () => resolve("refused");
   }), socket);
-  assert.equal(await outcome(), "open");
+  assert.equal(await outcome(page), "open");
   const before = refusals(world.log(), "upgrade_origin_forbidden").length;
-  await page.goto(world.neighbour.url);
-  assert.equal(await outcome(), "refused");
+  const neighbour = await context.newPage();
+  await neighbour.goto(world.neighbour.url);
+  assert.equal(await outcome(neighbour), "refused");
+  await neighbour.close();
   await eventually("the refusal in the log", () => refusals(world.log(), "upgrade_origin_forbidden").length > before);
+}
+
+/** `first` is open through the first replica; another page opens one through the second. */
+async function revocationCloses({ origin, replicas }, { context }, first) {
+  replicas.leadTo(1);
+  const page = await context.newPage();
+  const opening = kernelSocket(page);
+  await page.goto(origin + PAGE);
+  const sockets = [first, await opening];
+  assert.ok(sockets.every((socket) => !socket.isClosed()), "both are open");
+  assert.deepEqual(cutOff(replicas), [0, 0]);
+
+  const begun = Date.now();
+  const closed = sockets.map((socket) => socket.waitForEvent("close").then(() => Date.now() - begun));
+  await replicas.revoke(0, "--email", "ada@demo.example");
+  const after = await Promise.all(closed);
+  assert.ok(after.every((milliseconds) => milliseconds < SECOND_MS), `closed after ${after} ms`);
+  await eventually("a kernel's WebSocket cut off by each replica", () => cutOff(replicas).every((number) => number > 0));
+}
+
+/** How many WebSockets of kernels each replica has cut off. */
+function cutOff({ gateways }) {
+  return gateways.map(({ process }) => {
+    const events = process.lines.filter((line) => line.startsWith("{")).map((line) => JSON.parse(line));
+    const ended = new Set(events.filter(({ message }) => message === "request cut off with its session").map((event) => event["request.id"]));
+    return events.filter((event) => event.message === "request" && ended.has(event["request.id"])
+      && event["http.path"].startsWith(KERNEL_SOCKET)).length;
+  });
 }

@@ -80,6 +80,7 @@ impl Part {
                 "a login begun at one replica ends at the other, and both know the session" => replicas::share_logins(),
                 "a sign-out at one is one at the other within a second" => replicas::share_sign_outs(),
                 "a revocation of a user, an e-mail, a group or all holds at both within a second" => replicas::share_revocations(),
+                "a WebSocket open through each closes within a second of a revocation at one, others stay open" => replicas::close_websockets(),
                 "a response posted to both opens one session" => replicas::claim_together(),
                 "Redis away: cached sessions go on, others get 503, sign-outs hold afterwards" => replicas::outlive_an_outage(),
                 "cached sessions end with session.outage_limit" => replicas::limit_an_outage(),

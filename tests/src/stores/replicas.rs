@@ -3,11 +3,16 @@
 use std::ffi::OsStr;
 use std::time::Duration;
 
+use futures_util::future::join_all;
+use futures_util::{SinkExt as _, StreamExt as _};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::time::{Instant, sleep};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
 
 use super::redis::Server;
 use super::relay::Relay;
@@ -21,6 +26,8 @@ use crate::upstream::Upstream;
 const SESSION: &str = "__Host-samlgate";
 const BINDING: &str = "__Host-samlgate-login";
 const SECOND: Duration = Duration::from_secs(1);
+
+type Socket = WebSocketStream<TcpStream>;
 
 struct Pair {
     idp: Idp,
@@ -126,6 +133,14 @@ impl Pair {
         tab
     }
 
+    /// One that works, from a page that came by whichever replica.
+    async fn websocket(&self, tab: &Tab, replica: usize) -> Socket {
+        self.lead(tab.browser(), replica);
+        let mut socket = tab.open_websocket("/ws").await.expect("it opens");
+        assert!(echoes(&mut socket).await);
+        socket
+    }
+
     async fn get(&self, replica: usize, cookie: &str) -> RawResponse {
         let gateway = &self.replicas[replica];
         raw::get(gateway.address(), gateway.authority(), "/page", &[&format!("Cookie: {cookie}")]).await
@@ -169,6 +184,18 @@ impl Pair {
 fn cookie(browser: &Browser) -> String {
     let cookie = browser.cookie("localhost", SESSION).expect("somebody is signed in");
     format!("{SESSION}={}", cookie.value)
+}
+
+async fn echoes(socket: &mut Socket) -> bool {
+    let message = Message::text("hello");
+    socket.send(message.clone()).await.is_ok() && matches!(socket.next().await, Some(Ok(echo)) if echo == message)
+}
+
+/// Waits for the end of a WebSocket that nothing is sent over, and says when it was.
+async fn closed(socket: &mut Socket) -> Instant {
+    let end = socket.next().await;
+    assert!(!matches!(end, Some(Ok(_))), "cut off, without a Close frame: {end:?}");
+    Instant::now()
 }
 
 /// Waits until `is` holds, and says for how long.
@@ -259,6 +286,28 @@ pub(super) async fn share_revocations() {
     pair.redis.restart().await;
     for replica in [0, 1] {
         until(SECOND * 3, "revoked afterwards", async || pair.status(replica, &cookie).await == 401).await;
+    }
+}
+
+/// From the moment at which somebody says so.
+pub(super) async fn close_websockets() {
+    let pair = Pair::start().await;
+    for (replica, whose) in [(0, ["--email", "ada@demo.example"]), (1, ["--group", "admins"])] {
+        let ada = pair.sign_in(&pair.browser(0), "ada").await;
+        let ben = pair.sign_in(&pair.browser(1), "ben").await;
+        let mut revoked = [pair.websocket(&ada, 0).await, pair.websocket(&ada, 1).await];
+        let mut kept = [pair.websocket(&ben, 0).await, pair.websocket(&ben, 1).await];
+        let begun = Instant::now();
+        let ends = timeout(SECOND * 10, join_all(revoked.iter_mut().map(closed)));
+        let (said, ends) = tokio::join!(pair.revoke(replica, &whose), ends);
+        assert!(said.starts_with("done: "), "{said}");
+        let after: Vec<_> = ends.expect("both close").iter().map(|end| end.duration_since(begun)).collect();
+        assert!(after.iter().all(|after| *after < SECOND), "{after:?}");
+        for socket in &mut kept {
+            assert!(echoes(socket).await, "that of somebody else stays open");
+        }
+        // A revocation is of sessions that began up to its second.
+        sleep(SECOND).await;
     }
 }
 

@@ -58,6 +58,7 @@ fn received(connection: usize, head: &Head, body: Body) -> Received {
 async fn answer(request: &Received, shared: &Shared, stream: &mut BufReader<TcpStream>) -> io::Result<Next> {
     match request.path().rsplit('/').next() {
         Some("events") => return send_events(request, stream).await,
+        Some("download") => return send_bytes(request, stream).await,
         Some("slow") => tokio::time::sleep(millis(request, "ms", 500)).await,
         Some("hold") => shared.released.acquire().await.map_err(io::Error::other)?.forget(),
         _ => {}
@@ -104,6 +105,19 @@ async fn send_events(request: &Received, stream: &mut BufReader<TcpStream>) -> i
     Ok(Next::KeepAlive)
 }
 
+async fn send_bytes(request: &Received, stream: &mut BufReader<TcpStream>) -> io::Result<Next> {
+    static PIECE: [u8; 64 * 1024] = [b'.'; 64 * 1024];
+    let mut rest: u64 = request.asked("length").and_then(|length| length.parse().ok()).unwrap_or(1024 * 1024);
+    let head = response_head(request, "application/octet-stream");
+    stream.write_all(format!("{head}Content-Length: {rest}\r\n\r\n").as_bytes()).await?;
+    while rest > 0 {
+        let length = usize::try_from(rest).map_or(PIECE.len(), |rest| rest.min(PIECE.len()));
+        stream.write_all(&PIECE[..length]).await?;
+        rest -= length as u64;
+    }
+    Ok(Next::KeepAlive)
+}
+
 fn millis(request: &Received, name: &str, otherwise: u64) -> Duration {
     Duration::from_millis(request.asked(name).and_then(|value| value.parse().ok()).unwrap_or(otherwise))
 }
@@ -113,6 +127,9 @@ async fn echo_websocket(mut stream: BufReader<TcpStream>, head: &Head) -> io::Re
     let answer = format!(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
     );
+    // To Pingora 0.9.1 a 101 that is there before it has passed on the end of the request's empty body ends the exchange
+    // (cloudflare/pingora#946), as happens on a busy machine.
+    tokio::time::sleep(Duration::from_millis(20)).await;
     stream.write_all(answer.as_bytes()).await?;
     let early = stream.buffer().to_vec();
     let mut socket = WebSocketStream::from_partially_read(stream.into_inner(), early, Role::Server, None).await;

@@ -1,9 +1,9 @@
 //! An application behind the gateway that shows exactly what reached it.
 //!
 //! The last segment of the path says how it answers, on whatever route it lies: `ws` echoes over a
-//! WebSocket, `events` sends server-sent events (`?count=`, `?every_ms=`), `slow` waits (`?ms=`), `hold`
-//! waits for [`Upstream::release`]; anything else is an echo of the request. Each `set_cookie=` and
-//! `header=Name:value` of the query becomes a response header, `status=` the status.
+//! WebSocket, `events` sends server-sent events (`?count=`, `?every_ms=`), `download` sends bytes (`?length=`),
+//! `slow` waits (`?ms=`), `hold` waits for [`Upstream::release`]; anything else is an echo of the request. Each
+//! `set_cookie=` and `header=Name:value` of the query becomes a response header, `status=` the status.
 
 mod answer;
 mod identity_jwt;
@@ -83,6 +83,8 @@ pub struct Upstream {
 struct Shared {
     received: Mutex<Vec<Received>>,
     count: watch::Sender<usize>,
+    /// How many connections have ended.
+    closed: watch::Sender<usize>,
     released: Semaphore,
     application: Option<Application>,
 }
@@ -104,6 +106,7 @@ impl Upstream {
         let shared = Arc::new(Shared {
             received: Mutex::new(Vec::new()),
             count: watch::Sender::new(0),
+            closed: watch::Sender::new(0),
             released: Semaphore::new(0),
             application,
         });
@@ -133,6 +136,17 @@ impl Upstream {
     pub async fn arrived(&self, total: usize) {
         let mut count = self.shared.count.subscribe();
         count.wait_for(|&count| count >= total).await.expect("the upstream runs");
+    }
+
+    /// How many connections have ended since the start.
+    pub fn count_closed(&self) -> usize {
+        *self.shared.closed.borrow()
+    }
+
+    /// Waits until so many connections have ended.
+    pub async fn closed(&self, total: usize) {
+        let mut closed = self.shared.closed.subscribe();
+        closed.wait_for(|&closed| closed >= total).await.expect("the upstream runs");
     }
 
     /// Lets one request to `hold` have its answer.
@@ -168,4 +182,5 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 /// A connection that breaks is the client's affair: what was received stays recorded.
 async fn serve_connection(stream: TcpStream, number: usize, shared: Arc<Shared>) {
     let _ = answer::serve(stream, number, &shared).await;
+    shared.closed.send_modify(|closed| *closed += 1);
 }

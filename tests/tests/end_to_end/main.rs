@@ -20,5 +20,6 @@ mod several_idps;
 mod signed_requests;
 mod signing_in;
 mod single_logout;
+mod streams;
 mod support;
 mod websockets;

@@ -11,7 +11,7 @@ use harness::raw::{self, RawResponse};
 use harness::world::World;
 use serde_json::{Value, json};
 
-use crate::support::{SESSION, key_file, post_acs, samlgate, session_cookie};
+use crate::support::{SESSION, another, key_file, post_acs, samlgate, session_cookie};
 
 const BINDINGS: [&str; 2] = ["redirect", "post"];
 
@@ -29,13 +29,6 @@ async fn world(binding: &str) -> World {
         keys(gateway).set("identity_providers.0.single_logout", single_logout)
     });
     world.await
-}
-
-/// Another browser of the same person, or of another.
-async fn another(world: &mut World, username: &str) -> Browser {
-    let first = std::mem::take(&mut world.browser);
-    world.sign_in(username, "/a").await;
-    std::mem::replace(&mut world.browser, first)
 }
 
 async fn is_signed_in(world: &World, browser: &Browser) -> bool {

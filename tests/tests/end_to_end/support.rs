@@ -71,6 +71,25 @@ pub(crate) fn session_cookie(browser: &Browser) -> String {
     format!("{SESSION}={}", cookie.value)
 }
 
+/// Another browser of the same person, or of another.
+pub(crate) async fn another(world: &mut World, username: &str) -> Browser {
+    let first = std::mem::take(&mut world.browser);
+    world.sign_in(username, "/a").await;
+    std::mem::replace(&mut world.browser, first)
+}
+
+/// What our own page does, for whoever has this cookie.
+pub(crate) async fn sign_out(world: &World, cookie: &str) {
+    let request = format!(
+        "POST /saml/logout HTTP/1.1\r\nHost: {}\r\nOrigin: {}\r\nCookie: {cookie}\r\nConnection: close\r\n\
+         Content-Length: 0\r\n\r\n",
+        world.gateway.authority(),
+        world.gateway.public_url(),
+    );
+    let answer = raw::exchange(world.gateway.address(), request).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+}
+
 /// How often `code` was counted as the reason of a login's end; the IdP is unknown before a pending login is found.
 pub(crate) async fn refused_logins(world: &World, code: &str) -> f64 {
     world.gateway.metric("samlgate_logins_total", &[("result", "refused"), ("reason", code)]).await

@@ -1,36 +1,28 @@
 //! WebSockets of the application, through the gateway.
 
+use std::time::Duration;
+
 use futures_util::{SinkExt as _, StreamExt as _};
-use harness::browser::Tab;
+use harness::browser::Browser;
 use harness::raw;
 use harness::world::World;
-use tokio_tungstenite::tungstenite::error::ProtocolError;
-use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
 
-use crate::support::{samlgate, session_cookie};
+use crate::support::{another, samlgate, session_cookie, sign_out};
+
+type Socket = WebSocketStream<TcpStream>;
 
 #[tokio::test]
 async fn a_websocket_of_a_signed_in_person_echoes() {
     let world = World::start(samlgate()).await;
     let tab = world.sign_in("ada", "/").await;
-    assert_eq!(echoed(&tab, "hello").await, Message::text("hello"));
+    let mut socket = tab.open_websocket("/ws").await.unwrap();
+    assert!(echoes(&mut socket).await);
     let request = world.upstream.requests().into_iter().find(|request| request.path() == "/ws").unwrap();
     assert_eq!(request.one("X-Forwarded-Email"), Some("ada@demo.example"));
-}
-
-/// What comes back. Pingora 0.9 closes an upgraded connection where it reads the upstream's 101 before it has noted
-/// that the request, which has no body, has ended: rare, and only of an upstream that answers at once. A client opens
-/// another then, as this one does.
-async fn echoed(tab: &Tab, text: &str) -> Message {
-    for _ in 0..5 {
-        let mut socket = tab.open_websocket("/ws").await.unwrap();
-        socket.send(Message::text(text)).await.unwrap();
-        match socket.next().await.unwrap() {
-            Err(Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)) => {}
-            other => return other.unwrap(),
-        }
-    }
-    panic!("five connections were closed before they carried anything");
 }
 
 #[tokio::test]
@@ -56,4 +48,49 @@ async fn strangers_and_pages_of_other_origins_open_none() {
         let answer = connection.response(raw::Asked::Other).await.unwrap().unwrap();
         assert_eq!(answer.status, status, "{headers}");
     }
+}
+
+async fn open(world: &World, browser: &Browser) -> Socket {
+    let mut tab = browser.tab();
+    tab.visit(&world.gateway.url("/a")).await;
+    let mut socket = tab.open_websocket("/ws").await.unwrap();
+    assert!(echoes(&mut socket).await);
+    socket
+}
+
+async fn echoes(socket: &mut Socket) -> bool {
+    let message = Message::text("hello");
+    socket.send(message.clone()).await.is_ok() && matches!(socket.next().await, Some(Ok(echo)) if echo == message)
+}
+
+#[tokio::test]
+async fn a_websocket_ends_with_its_session_and_no_other() {
+    let mut world = World::start(samlgate()).await;
+    let (ada, ben) = (another(&mut world, "ada").await, another(&mut world, "ben").await);
+    let (mut of_ada, mut of_ben) = (open(&world, &ada).await, open(&world, &ben).await);
+    let closed = world.upstream.count_closed();
+    sign_out(&world, &session_cookie(&ada)).await;
+    let end = timeout(Duration::from_secs(2), of_ada.next()).await.expect("it ends at once");
+    assert!(!matches!(end, Some(Ok(_))), "cut off, without a Close frame: {end:?}");
+    world.upstream.closed(closed + 1).await;
+    assert!(echoes(&mut of_ben).await);
+    world.gateway.metric_reaches("samlgate_streams_ended_total", &[("reason", "ended")], 1.0).await;
+    world.gateway.logged(r#""http.path":"/ws""#).await;
+    let line = |message: &str| {
+        let lines = world.gateway.log_events();
+        lines.into_iter().rfind(|line| line["message"] == message && line["session.ref"].is_string()).unwrap()
+    };
+    let (ended, request) = (line("request cut off with its session"), line("request"));
+    assert_eq!(ended["reason"], "ended");
+    assert_eq!(
+        (&request["http.path"], &request["status"], &request["decision"]),
+        (&"/ws".into(), &101.into(), &"forward".into())
+    );
+    for field in ["request.id", "session.ref", "user.ref", "route.id", "duration_ms"] {
+        assert_eq!(ended[field], request[field], "{field}");
+    }
+
+    drop(of_ben);
+    world.gateway.terminate();
+    timeout(Duration::from_secs(5), world.gateway.ended()).await.expect("nothing is thought to be under way");
 }

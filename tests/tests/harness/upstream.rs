@@ -51,9 +51,12 @@ async fn sends_events_and_holds_answers_back() {
     let events = raw::get(upstream.address(), "h", "/api/events?count=2&every_ms=1", &[]).await;
     assert_eq!(events.text(), "id: 1\ndata: event 1\n\nid: 2\ndata: event 2\n\n");
 
+    let download = raw::get(upstream.address(), "h", "/download?length=100000", &[]).await;
+    assert_eq!(download.body.len(), 100_000);
+
     let address = upstream.address();
     let held = tokio::spawn(async move { raw::get(address, "h", "/hold", &[]).await.status });
-    upstream.arrived(2).await;
+    upstream.arrived(3).await;
     assert!(!held.is_finished());
     upstream.release();
     assert_eq!(held.await.unwrap(), 200);

@@ -1,0 +1,133 @@
+//! An exchange that lasts ends with the session that it stands on.
+//!
+//! Pingora has no handle that ends an exchange. It is a future, though, and holds both connections (of HTTP/2, the
+//! stream): dropping it closes them. The client sees its connection close, a WebSocket without a Close frame, a
+//! transfer before its end. Pingora's `logging` does not run then, so it is written down here.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use pingora::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream};
+use pingora::protocols::http::ServerSession;
+use pingora::protocols::http::v2::server::H2Options;
+use pingora::proxy::HttpProxy;
+use pingora::server::ShutdownWatch;
+use tokio::task::unconstrained;
+use tokio::time::{Interval, MissedTickBehavior};
+
+use crate::proxy::Proxy;
+use crate::request_road::{self, under_way};
+use crate::session::StreamEnd;
+use crate::shared::Gateway;
+
+/// With two of these an exchange counts as one that lasts.
+const BEAT: Duration = Duration::from_millis(250);
+
+/// Pingora's proxy, with each exchange raced against the end of its session.
+pub struct UntilSessionEnds {
+    proxy: Arc<HttpProxy<Proxy>>,
+    gateway: Arc<Gateway>,
+}
+
+impl UntilSessionEnds {
+    pub fn new(proxy: HttpProxy<Proxy>, gateway: Arc<Gateway>) -> Self {
+        Self { proxy: Arc::new(proxy), gateway }
+    }
+}
+
+#[async_trait]
+impl HttpServerApp for UntilSessionEnds {
+    /// One request: HTTP/1.1 comes here again with what is left of the connection, HTTP/2 with each stream.
+    async fn process_new_http(
+        self: &Arc<Self>,
+        exchange: ServerSession,
+        shutdown: &ShutdownWatch,
+    ) -> Option<ReusedHttpStream> {
+        let mut exchange = self.proxy.process_new_http(exchange, shutdown);
+        under_way::scope(async {
+            let sessions = &self.gateway.sessions;
+            let over = async {
+                let session = under_way::session_after(sessions.a_while()).await;
+                sessions.watch(&session).ended().await
+            };
+            match race(&mut exchange, over).await {
+                Ok(reusable) => reusable,
+                Err(end) => {
+                    drop(exchange);
+                    if let Some(ended) = under_way::take() {
+                        request_road::record_ended(&self.gateway, &ended, end);
+                    }
+                    None
+                }
+            }
+        })
+        .await
+    }
+
+    fn h2_options(&self) -> Option<H2Options> {
+        self.proxy.h2_options()
+    }
+
+    fn server_options(&self) -> Option<&HttpServerOptions> {
+        HttpServerApp::server_options(&*self.proxy)
+    }
+
+    async fn http_cleanup(&self) {
+        self.proxy.http_cleanup().await;
+    }
+}
+
+/// A transfer that never has to wait leaves nothing of the task's budget: what is constrained by it would never see the
+/// end.
+async fn race<T>(exchange: impl Future<Output = T>, over: impl Future<Output = StreamEnd>) -> Result<T, StreamEnd> {
+    tokio::select! {
+        // In this order: the exchange says first whose it is.
+        biased;
+        done = exchange => Ok(done),
+        end = unconstrained(over) => Err(end),
+    }
+}
+
+/// Finds out which sessions under open streams are over by the clock. It never waits for the store.
+pub async fn keep_time(gateway: Arc<Gateway>) {
+    let mut beats = every(BEAT);
+    loop {
+        beats.tick().await;
+        gateway.sessions.beat(SystemTime::now().into());
+    }
+}
+
+/// Finds out which are idle or lost.
+pub async fn judge(gateway: Arc<Gateway>) {
+    let mut looks = every(gateway.sessions.look_interval());
+    loop {
+        looks.tick().await;
+        // Whoever follows the store says that it is away.
+        let _ = gateway.stored("judge_streams", gateway.sessions.judge_streams(SystemTime::now().into()).await);
+    }
+}
+
+fn every(period: Duration) -> Interval {
+    let mut ticks = tokio::time::interval(period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_exchange_that_never_waits_is_over_all_the_same() {
+        let (end, over) = tokio::sync::oneshot::channel();
+        let busy = async {
+            loop {
+                tokio::task::consume_budget().await;
+            }
+        };
+        end.send(StreamEnd::Ended).unwrap();
+        let outcome: Result<(), _> = race(busy, async { over.await.unwrap() }).await;
+        assert_eq!(outcome, Err(StreamEnd::Ended));
+    }
+}
