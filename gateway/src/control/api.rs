@@ -330,7 +330,7 @@ fn json(status: StatusCode, body: &impl Serialize) -> Response<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::contract;
+    use crate::session::{Browser, contract};
     use crate::testing::{at, idp, settings};
 
     /// Sessions of three persons at two IdPs, begun at 1, 2, 3 and 4; the last has expired at 1000.
@@ -347,7 +347,7 @@ mod tests {
             record.unique_id = user.into();
             record.email = email.into();
             record.groups = groups.iter().collect();
-            control.0.sessions.open(record).await.unwrap();
+            control.0.sessions.open(record, &Browser::none()).await.unwrap();
         }
         control
     }

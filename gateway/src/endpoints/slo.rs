@@ -105,6 +105,7 @@ async fn end(call: &Call<'_>, request: &VerifiedLogoutRequest, idp: &LiveIdp) ->
     let mut answer = reply(call, request, idp)?;
     // Another's session is not ended by having its browser carry the request, and its cookie stays.
     if call.session.is_some_and(|own| ended.iter().any(|session| session.key == own.key)) {
+        call.browser.forget_record();
         set_cookie(&mut answer, &clear_session_cookie());
         set_cookie(&mut answer, &clear_login_cookie());
     }
@@ -130,7 +131,7 @@ async fn conclude(call: &Call<'_>, response: &VerifiedLogoutResponse) -> Result<
     let gateway = call.gateway;
     let mismatch = || Refusal::Saml(Rejection::LogoutInResponseToMismatch);
     let id = RequestId::parse(response.in_response_to()).map_err(|_| mismatch())?;
-    let taken = gateway.store().take_pending_logout(id.as_str(), call.now).await;
+    let taken = gateway.store().take_pending_logout(id.as_str(), call.now, call.browser).await;
     let pending = gateway.stored("take_pending_logout", taken)?.ok_or_else(mismatch)?;
     let outcome = response.outcome(&pending.idp, &id)?;
     let (result, at_idp) = match &outcome {

@@ -1,6 +1,8 @@
 //! Sessions and pending logins, and the store that keeps them.
 
+mod browser;
 mod cache;
+mod claims;
 mod cookies;
 mod follow;
 mod groups;
@@ -15,10 +17,12 @@ mod ticket;
 mod types;
 #[cfg(test)]
 mod watched;
+mod wire;
 
 #[cfg(any(test, feature = "test-support"))]
 pub mod contract;
 
+pub use browser::Browser;
 pub use cache::{OpenError, SessionLimits, Sessions};
 pub use cookies::{
     Credential, LOGIN_COOKIE, OwnCookies, SESSION_COOKIE, Stripped, clear_login_cookie, clear_session_cookie,
