@@ -18,7 +18,7 @@ use crate::idps::LiveIdp;
 use crate::metrics::{Initiator, LogoutResult};
 use crate::pages::{Answer, AtIdp, Purpose};
 use crate::refusal::Refusal;
-use crate::session::{ClaimOutcome, clear_login_cookie, clear_session_cookie};
+use crate::session::{ClaimOutcome, StoredSession, clear_login_cookie, clear_session_cookie};
 use crate::single_logout::Sender;
 
 pub(super) async fn serve(call: &Call<'_>) -> Result<Answer, Refusal> {
@@ -77,8 +77,11 @@ async fn end(call: &Call<'_>, request: &VerifiedLogoutRequest, idp: &LiveIdp) ->
     let gateway = call.gateway;
     // In this order: a request that could not find its sessions can come again, and one that is used up has ended them,
     // or they end when the store answers.
-    let named = gateway.sessions.named(request).await;
-    let ended = gateway.stored("sessions_named", named)?;
+    let ended = if gateway.store().keeps_sessions() {
+        gateway.stored("sessions_named", gateway.sessions.named(request).await)?
+    } else {
+        carried(call, request)?
+    };
     let claimed = gateway.store().claim_assertion(request.replay_key(), request.replay_until(), call.now).await;
     if gateway.stored("claim_assertion", claimed)? == ClaimOutcome::AlreadyClaimed {
         return Err(Refusal::LogoutReplayed);
@@ -110,6 +113,16 @@ async fn end(call: &Call<'_>, request: &VerifiedLogoutRequest, idp: &LiveIdp) ->
         set_cookie(&mut answer, &clear_login_cookie());
     }
     Ok(answer)
+}
+
+/// Where browsers carry their sessions, none is found but that of the browser that carries the request; and it shows its
+/// cookie only if it was sent here by HTTP-Redirect.
+fn carried(call: &Call<'_>, request: &VerifiedLogoutRequest) -> Result<Vec<StoredSession>, Refusal> {
+    if call.method == Method::POST {
+        return Err(Refusal::LogoutByPost);
+    }
+    let own = call.session.filter(|own| own.record.is_among(&request.sessions()));
+    Ok(own.map(|own| own.stored()).into_iter().collect())
 }
 
 fn reply(call: &Call<'_>, request: &VerifiedLogoutRequest, idp: &LiveIdp) -> Result<Answer, Refusal> {

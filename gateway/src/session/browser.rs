@@ -32,6 +32,12 @@ impl<'a> Browser<'a> {
         own_pairs(headers.map(HeaderValue::as_bytes))
     }
 
+    /// The value of the one cookie of that name; nothing where two have it.
+    pub(super) fn carried_once(&self, name: &str) -> Option<&'a str> {
+        let mut found = self.carried().filter(|(carried, _)| *carried == name).map(|(_, value)| value);
+        found.next().filter(|_| found.next().is_none())
+    }
+
     /// A Set-Cookie line, behind those that are there.
     pub(super) fn carry(&self, line: String) {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner).push(line);

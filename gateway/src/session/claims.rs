@@ -28,6 +28,10 @@ impl Claims {
         self.by_expiry.insert((until, key));
         ClaimOutcome::Claimed
     }
+
+    pub(super) fn holds(&self, key: &[u8; 32]) -> bool {
+        self.until.contains_key(key)
+    }
 }
 
 #[cfg(test)]

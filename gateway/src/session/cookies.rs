@@ -12,6 +12,8 @@ use super::ticket::{BrowserBinding, Ticket};
 /// `__Host-` makes browsers insist on Secure, Path=/ and no Domain (RFC 6265bis §4.1.3.2).
 pub const SESSION_COOKIE: &str = "__Host-samlgate";
 pub const LOGIN_COOKIE: &str = "__Host-samlgate-login";
+/// Where the browser carries a logout under way.
+pub(super) const LOGOUT_COOKIE: &str = "__Host-samlgate-logout";
 /// Before the number of a piece of the session's record, where the browser carries that.
 pub(super) const CHUNK_PREFIX: &str = "__Host-samlgate-";
 

@@ -12,6 +12,7 @@ mod pending_logout;
 mod redis;
 mod revocation;
 mod rounds;
+mod sealed;
 mod store;
 mod ticket;
 mod types;
@@ -34,6 +35,7 @@ pub use pending::PENDING_SECONDS;
 pub use redis::RedisStore;
 pub use revocation::{Effect, Revocation, Target};
 pub use rounds::Rounds;
+pub use sealed::SealedStore;
 pub use store::{ClaimOutcome, Cursor, PendingState, Place, SessionStore, StoreError, TakeOutcome};
 pub use ticket::{BindingHash, BrowserBinding, RandomError, SessionKey, Ticket};
 pub use types::{

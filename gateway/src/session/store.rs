@@ -20,6 +20,12 @@ pub enum StoreError {
     Full { limit: u64 },
     #[error("Redis does not answer as it should ({problem})")]
     Away { problem: String },
+    #[error("session.revocations_file: {problem}")]
+    Revocations { problem: String },
+    #[error("the session takes {bytes} bytes of cookies, at most {limit} are set")]
+    SessionTooLarge { bytes: usize, limit: usize },
+    #[error("a session cannot be packed: {problem}")]
+    Packing { problem: String },
     #[error(transparent)]
     Random(#[from] RandomError),
 }
