@@ -10,7 +10,7 @@ use std::time::Duration;
 use benches::sessions::{Order, cookie_header, find, key_in, record};
 use benches::{medians_side_by_side, print_ratio};
 use criterion::Criterion;
-use gateway::session::{MemoryStore, Session, SessionKey, SessionLimits, SessionStore, Sessions};
+use gateway::session::{Browser, MemoryStore, Session, SessionKey, SessionLimits, SessionStore, Sessions};
 use moka::sync::Cache;
 use saml_core::{IdpId, Timestamp};
 
@@ -69,8 +69,8 @@ async fn signed_in(now: Timestamp) -> (Sessions, Vec<String>) {
     let sessions = Sessions::new(store, &limits);
     let mut headers = Vec::with_capacity(SESSIONS);
     for user in 0..SESSIONS {
-        let ticket = sessions.open(record(user, now)).await.expect("opened");
-        assert!(sessions.lookup(&ticket, now).await.expect("found").is_some());
+        let ticket = sessions.open(record(user, now), &Browser::none()).await.expect("opened");
+        assert!(sessions.lookup(&ticket, &Browser::none(), now).await.expect("found").is_some());
         headers.push(cookie_header(&ticket));
     }
     (sessions, headers)

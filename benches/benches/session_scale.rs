@@ -15,7 +15,9 @@ use benches::sessions::{Order, cookie_header, find, key_in, record};
 use benches::{Pace, commit, machine, medians_at};
 use config::{RedisServer, RedisSettings, RedisTopology};
 use gateway::keys::StoreKeys;
-use gateway::session::{MemoryStore, RedisStore, Session, SessionKey, SessionLimits, SessionStore, Sessions, Ticket};
+use gateway::session::{
+    Browser, MemoryStore, RedisStore, Session, SessionKey, SessionLimits, SessionStore, Sessions, Ticket,
+};
 use saml_core::{IdpId, Timestamp};
 use tokio::task::JoinSet;
 
@@ -165,7 +167,7 @@ async fn opened(sessions: &Arc<Sessions>, size: usize, now: Timestamp) -> Vec<Ti
         tasks.spawn(async move {
             let mut tickets = Vec::with_capacity(size / AT_ONCE + 1);
             for user in (lane..size).step_by(AT_ONCE) {
-                tickets.push(sessions.open(record(user, now)).await.expect("opened"));
+                tickets.push(sessions.open(record(user, now), &Browser::none()).await.expect("opened"));
             }
             tickets
         });
@@ -182,7 +184,7 @@ async fn read(sessions: &Arc<Sessions>, mut tickets: Vec<Ticket>, now: Timestamp
         let sessions = Arc::clone(sessions);
         tasks.spawn(async move {
             for ticket in &mine {
-                assert!(sessions.lookup(ticket, now).await.expect("the store answers").is_some());
+                assert!(sessions.lookup(ticket, &Browser::none(), now).await.expect("the store answers").is_some());
             }
             mine
         });
@@ -229,7 +231,7 @@ async fn evict(store: &Arc<dyn SessionStore>, tickets: &[Ticket], size: usize, n
     let start = Instant::now();
     let some = &tickets[..tickets.len().min(100_000)];
     for ticket in some {
-        assert!(sessions.lookup(ticket, now).await.expect("the store answers").is_some());
+        assert!(sessions.lookup(ticket, &Browser::none(), now).await.expect("the store answers").is_some());
     }
     found.set("restart", start.elapsed().as_secs_f64() * 1e6 / some.len() as f64);
     found.set("held", sessions.count_cached() as f64 / some.len().min(size / 2) as f64);

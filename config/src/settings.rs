@@ -328,12 +328,16 @@ pub struct SessionSettings {
 
 /// `store`: where sessions, pending logins and claims are kept.
 #[derive(Debug, Clone)]
-#[expect(clippy::large_enum_variant, reason = "there is one in a process")]
 pub enum StoreSettings {
     /// In this process.
     Memory,
     /// `keys_dir` then holds the keys that all processes share.
     Redis(RedisSettings),
+    /// Browsers carry their sessions; `keys_dir` then holds the keys that all processes share.
+    Sealed {
+        /// What ends sessions at every process that reads it.
+        revocations_file: Option<PathBuf>,
+    },
 }
 
 /// `session.redis`: Redis or Valkey.

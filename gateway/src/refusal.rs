@@ -94,6 +94,9 @@ refusals! {
     UpgradeOriginForbidden { seen: String } = "upgrade_origin_forbidden",
         "a WebSocket was asked for by a page of the origin {seen:?}",
         "open it from a page of the application itself";
+    SessionTooLarge { bytes: usize, limit: usize } = "session_too_large",
+        "the session takes {bytes} bytes of cookies, at most {limit} are set",
+        "name fewer groups in rules and `groups_filter`, and fewer attributes in `identity_headers.set`; or keep sessions in Redis: `session.store: redis`";
     StoreUnavailable { problem: String } = "store_unavailable",
         "the session store does not answer: {problem}",
         "see that the store runs and is reachable";
@@ -126,6 +129,9 @@ refusals! {
     LogoutReplayed = "logout_replayed",
         "the LogoutRequest was used before",
         "sign out at the identity provider once more: it makes a new request each time";
+    LogoutByPost = "logout_by_post",
+        "a LogoutRequest came by HTTP-POST, which brings no session cookie, and the store `sealed` finds no session without",
+        "at the identity provider, set the binding of single logout to HTTP-Redirect; or write `session.store: redis`";
     UnknownIdentityProvider { seen: String } = "unknown_identity_provider",
         "there is no identity provider {seen:?}",
         "start at the login page";

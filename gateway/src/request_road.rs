@@ -14,17 +14,16 @@ use http::{HeaderValue, Method, StatusCode};
 use pingora::Result;
 use pingora::http::RequestHeader;
 use pingora::proxy::Session as Exchange;
-use saml_core::Timestamp;
 
 use crate::decide::{ClientKind, Decision, Endpoint, RequestFacts, decide};
 use crate::endpoints::{self, Call};
 use crate::exchange::{self, Afterwards};
 use crate::ingress;
-use crate::pages::redirect;
+use crate::pages::{Answer, redirect};
 use crate::proxy::Handled;
 use crate::refusal::Refusal;
 use crate::respond::{self, Asker, Reader};
-use crate::session::{Session, read_own};
+use crate::session::{Browser, Session, read_own};
 use crate::shared::Gateway;
 
 pub use journey::{Journey, clean_response, dress_request, hear, may_try_another_server, peer};
@@ -42,7 +41,7 @@ pub async fn enter(gateway: &Gateway, exchange: &mut Exchange, journey: &mut Jou
     if let Err(refusal) = receive(exchange) {
         return refuse(gateway, exchange, journey, &refusal, Afterwards::Close).await;
     }
-    journey.session = match session_of(gateway, exchange.req_header(), journey.now).await {
+    journey.session = match session_of(gateway, exchange.req_header(), journey).await {
         Ok(session) => session,
         Err(refusal) => return refuse(gateway, exchange, journey, &refusal, Afterwards::KeepOpen).await,
     };
@@ -72,8 +71,9 @@ fn receive(exchange: &mut Exchange) -> Result<(), Refusal> {
 async fn session_of(
     gateway: &Gateway,
     request: &RequestHeader,
-    now: Timestamp,
+    journey: &mut Journey,
 ) -> Result<Option<Arc<Session>>, Refusal> {
+    let now = journey.now;
     let Some(ticket) = read_own(request.headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes)).session.good()
     else {
         return Ok(None);
@@ -83,7 +83,9 @@ async fn session_of(
         return Ok(Some(session));
     }
     gateway.metrics.session_cache_misses.inc();
-    let found = gateway.sessions.lookup(&ticket, now).await;
+    let browser = Browser::of(&request.headers);
+    let found = gateway.sessions.lookup(&ticket, &browser, now).await;
+    journey.set_cookies.extend(browser.take_lines());
     gateway.stored("load", found)
 }
 
@@ -120,6 +122,7 @@ async fn serve(
     };
     let client = journey::client_address(exchange);
     let request = exchange.req_header();
+    let browser = Browser::of(&request.headers);
     let call = Call {
         gateway,
         method: &request.method,
@@ -129,6 +132,7 @@ async fn serve(
         body: &body,
         client: client.ip(),
         session: journey.session.as_ref(),
+        browser: &browser,
         request_id: journey.request_id.as_str(),
         now: journey.now,
     };
@@ -148,8 +152,8 @@ async fn serve(
             respond::refuse(&gateway.site, &refusal, &asker)
         }
     };
-    exchange::answer(exchange, answer, &journey.request_id, Afterwards::KeepOpen).await?;
-    Ok(Handled::Answered)
+    journey.set_cookies.extend(browser.take_lines());
+    reply(exchange, answer, journey, Afterwards::KeepOpen).await
 }
 
 async fn start_login(gateway: &Gateway, exchange: &mut Exchange, journey: &mut Journey) -> Result<Handled> {
@@ -159,8 +163,7 @@ async fn start_login(gateway: &Gateway, exchange: &mut Exchange, journey: &mut J
     // The browser must come back with GET, whatever it asked with.
     let status = if request.method == Method::POST { StatusCode::SEE_OTHER } else { StatusCode::FOUND };
     let answer = redirect(status, &gateway.login_url(&own_address(gateway, request)));
-    exchange::answer(exchange, answer, &journey.request_id, Afterwards::KeepOpen).await?;
-    Ok(Handled::Answered)
+    reply(exchange, answer, journey, Afterwards::KeepOpen).await
 }
 
 async fn refuse(
@@ -172,17 +175,25 @@ async fn refuse(
 ) -> Result<Handled> {
     journey.outcome = Outcome::Refuse;
     let answer = turn_away(gateway, exchange.req_header(), journey, refusal);
+    reply(exchange, answer, journey, afterwards).await
+}
+
+/// With what the browser must carry from now on.
+async fn reply(
+    exchange: &mut Exchange,
+    mut answer: Answer,
+    journey: &Journey,
+    afterwards: Afterwards,
+) -> Result<Handled> {
+    for line in &journey.set_cookies {
+        endpoints::set_cookie(&mut answer, line);
+    }
     exchange::answer(exchange, answer, &journey.request_id, afterwards).await?;
     Ok(Handled::Answered)
 }
 
 /// Counts and logs a refusal, and words it for whoever asked.
-fn turn_away(
-    gateway: &Gateway,
-    request: &RequestHeader,
-    journey: &mut Journey,
-    refusal: &Refusal,
-) -> crate::pages::Answer {
+fn turn_away(gateway: &Gateway, request: &RequestHeader, journey: &mut Journey, refusal: &Refusal) -> Answer {
     journey.refusal = Some(refusal.code());
     gateway.metrics.refused(refusal.code());
     record::report(gateway, journey, refusal);

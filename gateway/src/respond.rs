@@ -187,6 +187,18 @@ fn plain(refusal: &Refusal) -> Plain {
             "They cannot be passed to the application. Your administrator can choose which of them are sent.",
             Offer::OtherAccount,
         ),
+        Refusal::SessionTooLarge { .. } => say(
+            StatusCode::FORBIDDEN,
+            "Your account carries too much",
+            "Your browser cannot keep it, so you are not signed in. Tell your administrator.",
+            Offer::OtherAccount,
+        ),
+        Refusal::LogoutByPost => say(
+            StatusCode::BAD_REQUEST,
+            "This sign-out could not be done",
+            "You may still be signed in here. Sign out on the sign-out page of the application.",
+            Offer::Nothing,
+        ),
         Refusal::UpgradeOriginForbidden { .. } => say(
             StatusCode::FORBIDDEN,
             "This connection was asked for by another site",

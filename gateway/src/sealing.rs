@@ -21,6 +21,9 @@ pub(crate) enum Purpose {
     PendingLogin,
     PendingLogout,
     Revocation,
+    CarriedSession,
+    CarriedLogin,
+    CarriedLogout,
 }
 
 impl Purpose {
@@ -31,6 +34,9 @@ impl Purpose {
             Self::PendingLogin => b"samlgate pending login\0",
             Self::PendingLogout => b"samlgate pending logout\0",
             Self::Revocation => b"samlgate revocation\0",
+            Self::CarriedSession => b"samlgate carried session\0",
+            Self::CarriedLogin => b"samlgate carried login\0",
+            Self::CarriedLogout => b"samlgate carried logout\0",
         }
     }
 }

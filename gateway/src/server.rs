@@ -256,7 +256,7 @@ async fn follow(gateway: Arc<Gateway>) {
                 gateway.store_failed("follow", &error);
                 if !is_away {
                     tracing::error!(
-                        "the session store does not answer: {error}; see that it runs, and what `session.redis` says of it; \
+                        "the session store does not answer: {error}; see that it runs, and what the settings say of it; \
                          sessions that are cached go on for `session.outage_limit`"
                     );
                 }

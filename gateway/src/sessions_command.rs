@@ -52,7 +52,7 @@ pub(crate) enum Command {
     /// Those that began until now end; who signs in again is signed in. To keep somebody out, do so at the identity
     /// provider first. While the session store does not answer, they end here at once, and elsewhere when it does.
     ///
-    /// Exit: 0 done or queued, 1 refused or no gateway answers, 2 misused.
+    /// Exit: 0 done, written, local or queued, 1 refused or no gateway answers, 2 misused.
     Revoke {
         #[command(flatten)]
         socket: Socket,
@@ -239,6 +239,14 @@ fn innermost(error: &reqwest::Error) -> String {
 fn outcome(revoked: &Revoked) -> String {
     match revoked.effect {
         RevokedEffect::Done => format!("done: {} ended", sessions(revoked.ended)),
+        RevokedEffect::Written => {
+            "written: it stands in `session.revocations_file`, and every process that reads the file \
+                                   follows within a second"
+                .to_owned()
+        }
+        RevokedEffect::Local => "local: it has taken effect in this process alone, until it ends: add the line to the \
+                                 `session.revocations_file` that every process reads, or revoke at each of them"
+            .to_owned(),
         RevokedEffect::Queued => "queued: it has taken effect here; the session store does not answer, and the others \
                                   follow when it does"
             .to_owned(),
@@ -389,6 +397,8 @@ rGf0     größer  b@c.d            okta  2026-11-23T14:44:31.000Z  2026-11-23T2
         assert_eq!(said(RevokedEffect::Done, 3), "done: 3 sessions ended");
         assert_eq!(said(RevokedEffect::Done, 1), "done: 1 session ended");
         assert!(said(RevokedEffect::Queued, 0).starts_with("queued: it has taken effect here; the session store"));
+        assert!(said(RevokedEffect::Written, 0).starts_with("written: it stands in `session.revocations_file`"));
+        assert!(said(RevokedEffect::Local, 0).starts_with("local: it has taken effect in this process alone"));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use config::{Settings, StoreSettings};
 use saml_core::{IdpId, Signer, TrustError};
 
 use crate::decide::Policy;
-use crate::identity_headers::IdentityHeaders;
+use crate::identity_headers::{ClaimValues, IdentityHeaders};
 use crate::identity_jwt::{IdentityJwts, JwtKeyError};
 use crate::idps::{Idp, IdpRegistry};
 use crate::keys::{KeyError, Keys};
@@ -17,7 +17,9 @@ use crate::metrics::Metrics;
 use crate::pages::Site;
 use crate::refusal::Refusal;
 use crate::return_url::ReturnUrl;
-use crate::session::{MemoryStore, RandomError, RedisStore, SessionLimits, SessionStore, Sessions, StoreError};
+use crate::session::{
+    MemoryStore, RandomError, RedisStore, SealedStore, SessionLimits, SessionStore, Sessions, StoreError,
+};
 use crate::upstream::Upstreams;
 use crate::verify::Verifier;
 
@@ -93,6 +95,9 @@ impl Gateway {
     }
 
     pub fn store_failed(&self, operation: &'static str, error: &StoreError) -> Refusal {
+        if let StoreError::SessionTooLarge { bytes, limit } = *error {
+            return Refusal::SessionTooLarge { bytes, limit };
+        }
         self.metrics.store_failed(operation);
         Refusal::StoreUnavailable { problem: error.to_string() }
     }
@@ -175,6 +180,14 @@ fn store(settings: &Settings, keys: &Keys) -> Result<Arc<dyn SessionStore>, KeyE
             let keys = keys.store().ok_or(KeyError::NotShared { name: "seal" })?;
             let owner = settings.service_provider.entity_id.as_str();
             Ok(Arc::new(RedisStore::new(redis, keys.clone(), owner)))
+        }
+        StoreSettings::Sealed { revocations_file } => {
+            let keys = keys.store().ok_or(KeyError::NotShared { name: "seal" })?;
+            let owner = settings.service_provider.entity_id.as_str();
+            let idps = settings.identity_providers.iter();
+            let entity_ids = idps.map(|idp| (idp.id.clone(), idp.entity_id.as_str().to_owned())).collect();
+            let groups = ClaimValues::named_groups(settings);
+            Ok(Arc::new(SealedStore::new(keys, owner, entity_ids, groups, revocations_file.clone())))
         }
     }
 }

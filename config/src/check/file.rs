@@ -174,6 +174,16 @@ pub(crate) fn password(path: &FilePath) -> Result<(), Fault> {
     not_for_others(path, "password")
 }
 
+/// Whoever can read it learns who was signed out; whoever can write it signs people out, and in nobody.
+pub(crate) fn revocations_file(path: &FilePath) -> Result<(), Fault> {
+    let cure = "create it, empty, where every process reads it; it must be a file and not a directory";
+    match fs::File::open(path).and_then(|file| file.metadata()) {
+        Ok(found) if found.is_file() => Ok(()),
+        Ok(_) => Err(Fault::new(format!("{} is no file", path.display()), cure)),
+        Err(error) => Err(Fault::new(format!("cannot be opened at {}: {error}", path.display()), cure)),
+    }
+}
+
 const KEY_NAMES: [&str; 5] = ["seal", "index", "jwt", "sp-signing", "sp-decryption"];
 const KEY_AGES: [&str; 3] = ["current", "previous", "next"];
 

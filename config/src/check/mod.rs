@@ -10,7 +10,7 @@ pub(crate) use address::{authority, origin, redis_server, server, socket};
 pub use file::EXPIRY_WARNING_DAYS;
 pub(crate) use file::{
     CertificateSource, authorities, certificates, holds_decryption_key, keys_dir, metadata, missing_shared_keys,
-    password, socket_file, tls_certificate, tls_key,
+    password, revocations_file, socket_file, tls_certificate, tls_key,
 };
 pub(crate) use header::header_name;
 pub(crate) use nearest::nearest;

@@ -309,11 +309,16 @@ fn check_signing_key(section: &Section<'_>, key: &str, keys_dir: Option<&Path>, 
 }
 
 /// A response that answers nothing is used once because its assertion is claimed, and a memory store claims for its
-/// own process.
+/// own process; so does a sealed one.
 fn allow_idp_initiated(section: &Section<'_>, around: &Surroundings<'_>, findings: &mut Findings) -> bool {
     let wanted = section.boolean("allow_idp_initiated").unwrap_or(false);
-    if wanted && around.replicas.is_none() && around.store == Some(session::Store::Memory) {
-        let problem = "lets one response open a session in every process, for the memory store knows only its own";
+    let knows_its_own = match around.store {
+        Some(session::Store::Memory) => around.replicas.is_none(),
+        Some(session::Store::Sealed) => around.replicas != Some(1),
+        Some(session::Store::Redis) | None => false,
+    };
+    if wanted && knows_its_own {
+        let problem = "lets one response open a session in every process, for each knows only what itself has used";
         let cure = "write `replicas: 1` at the top level if there is one process, or `store: redis` under `session`; or leave it off, and give the portal's tile our /saml/login";
         findings.refuse(section.place("allow_idp_initiated"), problem, cure);
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Word, redis};
+use super::{Word, file, redis};
 use crate::check;
 use crate::settings::{SessionSettings, StoreSettings};
 use crate::source::Findings;
@@ -21,7 +21,8 @@ pub(crate) static TABLE: Table = Table {
             Kind::Choice(STORES.words),
             "`memory`",
             "where sessions are kept. `memory`: in this process, and they end with it; `redis`: in Redis or Valkey, shared by \
-             all processes, which needs the section `redis` and a `keys_dir`",
+             all processes, which needs the section `redis` and a `keys_dir`; `sealed`: encrypted in cookies of their browsers, \
+             which needs a `keys_dir` and no server",
         ),
         Key::optional(
             "max_age",
@@ -54,20 +55,28 @@ pub(crate) static TABLE: Table = Table {
             "no limit",
             "how many sessions a user has at most; with one more login the oldest ends",
         ),
+        Key::optional(
+            "revocations_file",
+            Kind::File,
+            "none: what is revoked ends at the process that is told, until its end",
+            "with `store: sealed`: a file with a line for each revocation, which every process reads within a second and \
+             `samlgate sessions revoke` writes to",
+        ),
         Key::optional("redis", Kind::Section(&redis::TABLE), "none; required with `store: redis`", "where Redis is"),
     ],
-    later: &["cookie_domain", "sealed"],
+    later: &["cookie_domain"],
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Store {
     Memory,
     Redis,
+    Sealed,
 }
 
 static STORES: Word<Store> = Word {
-    words: &Choices { values: &["memory", "redis"], later: &["sealed"] },
-    meanings: &[Store::Memory, Store::Redis],
+    words: &Choices { values: &["memory", "redis", "sealed"], later: &[] },
+    meanings: &[Store::Memory, Store::Redis, Store::Sealed],
 };
 
 pub(crate) static PROVISIONING: Table = Table {
@@ -101,7 +110,7 @@ pub(crate) fn replicas(root: &Section<'_>, store: Option<Store>, findings: &mut 
     let replicas = root.count("replicas")?;
     if replicas > 1 && store == Some(Store::Memory) {
         let problem = "is more than one, and the memory store serves one process";
-        let cure = "write `store: redis` under `session`; or `replicas: 1`, and run one process";
+        let cure = "write `store: redis` or `store: sealed` under `session`; or `replicas: 1`, and run one process";
         findings.refuse(root.place("replicas"), problem, cure);
     }
     Some(replicas)
@@ -124,8 +133,12 @@ pub(crate) fn read(
         let problem = format!("is longer than max_age ({written}): it would never end a session");
         findings.refuse(session.place("idle_timeout"), problem, "write at most max_age, or raise max_age");
     }
-    if store == Some(Store::Redis) {
+    if matches!(store, Some(Store::Redis | Store::Sealed)) {
         check_shared_keys(root, keys_dir, findings);
+    }
+    if store == Some(Store::Sealed) && session.has("max_per_user") {
+        let problem = "is asked of the store `sealed`, which cannot count sessions: their browsers carry them";
+        findings.refuse(session.place("max_per_user"), problem, "remove it, or write `store: redis`");
     }
     Some(SessionSettings {
         store: store_settings(&session, store, findings)?,
@@ -153,10 +166,16 @@ fn check_shared_keys(root: &Section<'_>, keys_dir: Option<&Path>, findings: &mut
 
 fn store_settings(session: &Section<'_>, store: Option<Store>, findings: &mut Findings) -> Option<StoreSettings> {
     let redis = session.section("redis");
+    let revocations_file = file(session, "revocations_file", |path| check::revocations_file(path), findings);
+    if session.has("revocations_file") && matches!(store, Some(Store::Memory | Store::Redis)) {
+        let problem = "stands beside a store that ends sessions itself, and would be ignored";
+        findings.refuse(session.place("revocations_file"), problem, "write `store: sealed`, or remove it");
+    }
     match (store, session.has("redis")) {
         (Some(Store::Memory), false) => Some(StoreSettings::Memory),
-        (Some(Store::Memory), true) => {
-            let problem = "stands beside the memory store, and would be ignored";
+        (Some(Store::Sealed), false) => Some(StoreSettings::Sealed { revocations_file }),
+        (Some(Store::Memory | Store::Sealed), true) => {
+            let problem = "stands beside another store, and would be ignored";
             findings.refuse(redis.itself(), problem, "write `store: redis`, or remove it");
             None
         }

@@ -51,12 +51,6 @@ fn a_variable_fills_what_the_file_lacks() {
 fn mistakes_in_variables_name_the_variable() {
     check_mistake("SAMLGATE_SESSION__STORE", "disk", "session.store (from SAMLGATE_SESSION__STORE)", "memory");
     check_mistake(
-        "SAMLGATE_SESSION__STORE",
-        "sealed",
-        "session.store (from SAMLGATE_SESSION__STORE)",
-        "not in this version",
-    );
-    check_mistake(
         "SAMLGATE_SESSION__MAX_AGE",
         "8",
         "session.max_age (from SAMLGATE_SESSION__MAX_AGE)",

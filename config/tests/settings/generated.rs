@@ -38,7 +38,8 @@ fn schema_describes_every_key_of_the_example_and_no_later_one() {
     }
     assert!(schema["properties"]["hosts"].is_null());
     assert_eq!(schema["additionalProperties"], false);
-    assert_eq!(schema["properties"]["session"]["properties"]["store"]["enum"], serde_json::json!(["memory", "redis"]));
+    let stores = &schema["properties"]["session"]["properties"]["store"]["enum"];
+    assert_eq!(*stores, serde_json::json!(["memory", "redis", "sealed"]));
     assert_eq!(schema["required"], serde_json::json!(["public_url", "identity_providers", "upstreams", "routes"]));
     let idp = &schema["properties"]["identity_providers"]["items"];
     assert_eq!(idp["properties"]["certificate_file"]["oneOf"][1]["type"], "array");

@@ -56,7 +56,7 @@ fn refuses_wrong_top_level_values() {
         (with("session: { max_age: soon }"), "session.max_age", "is not a duration"),
         (with("session: { max_age: [8h] }"), "session.max_age", "must be a duration, and is a list"),
         (with("session: { max_sessions: 0 }"), "session.max_sessions", "between 1"),
-        (with("session: { store: disk }"), "session.store", "must be memory or redis"),
+        (with("session: { store: disk }"), "session.store", "must be memory, redis or sealed"),
     ]);
 }
 
@@ -230,16 +230,13 @@ fn refuses_what_later_versions_bring() {
     for key in ["encryption", "decryption_keys", "second_opinion"] {
         cases.push((with_idp(&format!("{key}: x")), format!("identity_providers[0].{key}")));
     }
-    for key in ["cookie_domain", "sealed"] {
-        cases.push((with(&format!("session: {{ {key}: x }}")), format!("session.{key}")));
-    }
+    cases.push((with("session: { cookie_domain: x }"), "session.cookie_domain".to_owned()));
     for key in ["tokens_file", "preflight", "rewrite", "limits"] {
         cases.push((route(&format!("{key}: x")), format!("routes[0].{key}")));
     }
     for key in ["tls", "health_check", "ca_file"] {
         cases.push((instead("{ servers:", &format!("{{ {key}: x, servers:")), format!("upstreams.app.{key}")));
     }
-    cases.push((with("session: { store: sealed }"), "session.store".to_owned()));
     for value in ["invite_only", "scim"] {
         cases.push((with(&format!("provisioning: {{ mode: {value} }}")), "provisioning.mode".to_owned()));
     }

@@ -37,7 +37,7 @@ fn session(yaml: &str) -> SessionSettings {
 fn read(folder: &Folder, yaml: &str) -> RedisSettings {
     match folder.accepted(yaml).settings.session.store {
         StoreSettings::Redis(redis) => redis,
-        StoreSettings::Memory => panic!("sessions are kept in memory:\n{yaml}"),
+        StoreSettings::Memory | StoreSettings::Sealed { .. } => panic!("sessions are kept elsewhere:\n{yaml}"),
     }
 }
 
@@ -119,6 +119,51 @@ fn a_shared_store_serves_several_processes_and_logins_that_the_idp_begins() {
         let settings = folder.accepted(&format!("{begun}{replicas}")).settings;
         assert!(settings.identity_providers[0].allow_idp_initiated);
     }
+}
+
+fn sealed(more: &str) -> String {
+    with(&format!("{KEYS}session: {{ store: sealed{more} }}\n"))
+}
+
+#[test]
+fn a_sealed_store_needs_shared_keys_and_takes_a_file_of_revocations() {
+    let folder = folder();
+    let file = |yaml: &str| match folder.accepted(yaml).settings.session.store {
+        StoreSettings::Sealed { revocations_file } => revocations_file,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(file(&format!("{}replicas: 3\n", sealed(""))), None);
+    let named = sealed(", revocations_file: revocations");
+    let error = folder.only_mistake(&named);
+    assert!(error.path == "session.revocations_file" && error.cure.contains("create it, empty"), "{error}");
+    folder.write("revocations", "", 0o600);
+    assert_eq!(file(&named), Some(folder.path().join("revocations")));
+    let error = folder.only_mistake(&sealed("").replace(KEYS, ""));
+    assert!(error.path == "session.store" && error.problem.contains("no seal.current"), "{error}");
+}
+
+#[test]
+fn what_a_sealed_store_cannot_do_is_a_mistake() {
+    let folder = folder();
+    folder.write("revocations", "", 0o600);
+    for (yaml, path, problem) in [
+        (sealed(", max_per_user: 2"), "session.max_per_user", "cannot count sessions"),
+        (sealed(", redis: { servers: ['127.0.0.1:6379'] }"), "session.redis", "beside another store"),
+        (
+            sealed(", revocations_file: revocations").replace("store: sealed, ", ""),
+            "session.revocations_file",
+            "ends sessions itself",
+        ),
+    ] {
+        let error = folder.only_mistake(&yaml);
+        assert!(error.path == path && error.problem.contains(problem), "{error}");
+    }
+    let begun = with_idp("allow_idp_initiated: true") + sealed("").strip_prefix(MINIMAL).unwrap();
+    for replicas in ["", "replicas: 2\n"] {
+        let error = folder.only_mistake(&format!("{begun}{replicas}"));
+        assert_eq!(error.path, "identity_providers[0].allow_idp_initiated", "{error}");
+    }
+    folder.accepted(&format!("{begun}replicas: 1\n"));
 }
 
 #[test]
@@ -244,11 +289,10 @@ fn refuses_a_store_that_its_section_does_not_fit() {
         (with(&format!("session: {{ {section} }}")), "session.redis", "would be ignored / write `store: redis`"),
         (with(&format!("session: {{ store: memory, {section} }}")), "session.redis", "would be ignored"),
         (with(&format!("{KEYS}session: {{ store: redis }}")), "session.redis", "is missing / add it: `redis: {"),
-        (with(&format!("session: {{ store: disk, {section} }}")), "session.store", "memory or redis"),
-        (with(&format!("session: {{ store: sealed, {section} }}")), "session.store", "not in this version"),
+        (with(&format!("session: {{ store: disk, {section} }}")), "session.store", "memory, redis or sealed"),
         (with("session: { outage_limit: 25h }"), "session.outage_limit", "between 0s and 1d"),
         (with("session: { max_per_user: 0 }"), "session.max_per_user", "between 1 and 1000000"),
-        (with("replicas: 2"), "replicas", "write `store: redis` under `session`; or `replicas: 1`"),
+        (with("replicas: 2"), "replicas", "write `store: redis` or `store: sealed` under `session`; or `replicas: 1`"),
     ] {
         let error = folder.only_mistake(&yaml);
         assert_eq!(error.path, path, "{error}\n{yaml}");

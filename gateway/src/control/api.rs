@@ -39,6 +39,12 @@ pub enum ControlError {
     IdpUnknown { seen: String, known: String },
     #[error("the user is at one of several identity providers, and none is named")]
     IdpMissing { known: String },
+    #[error("the store `sealed` keeps no list of sessions: browsers carry them")]
+    NotListed,
+    #[error(
+        "the store `sealed` keeps only groups that a rule or a header names, and {group:?} is none: nobody's session would end"
+    )]
+    GroupNotKept { group: String },
     #[error("there is no such session")]
     SessionUnknown,
     #[error("{sessions} sessions have this reference")]
@@ -60,7 +66,8 @@ impl ControlError {
                 StatusCode::BAD_REQUEST
             }
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::SessionAmbiguous { .. } => StatusCode::CONFLICT,
+            Self::SessionAmbiguous { .. } | Self::GroupNotKept { .. } => StatusCode::CONFLICT,
+            Self::NotListed => StatusCode::NOT_IMPLEMENTED,
             Self::StoreFailed(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -74,6 +81,8 @@ impl ControlError {
             Self::BodyTooLarge => "name one session, user, e-mail address or group a call".to_owned(),
             Self::IdpUnknown { known, .. } | Self::IdpMissing { known } => format!("name one as `idp`: {known}"),
             Self::SessionUnknown => "it may have ended; `samlgate sessions list` shows those that there are".to_owned(),
+            Self::NotListed => "name a user, an e-mail address, a group or a session's key to end sessions; to list them, write `session.store: redis`".to_owned(),
+            Self::GroupNotKept { .. } => "end the sessions of its users, or all; and name the group in `groups_filter` for the next time".to_owned(),
             Self::SessionAmbiguous { .. } => "name the session by its key, which the listing shows".to_owned(),
             Self::StoreFailed(_) => "ask again when the store answers".to_owned(),
         }
@@ -120,6 +129,9 @@ impl Control {
     }
 
     async fn list(&self, filter: &Filter, now: Timestamp) -> Result<Listing, ControlError> {
+        if !self.0.store().keeps_sessions() {
+            return Err(ControlError::NotListed);
+        }
         let idp = filter.idp.as_deref().map(|id| self.idp(id)).transpose()?;
         let is_wanted = |session: &StoredSession| {
             idp.as_ref().is_none_or(|idp| *idp == session.idp)
@@ -205,6 +217,9 @@ impl Control {
                 _ => return Err(ControlError::IdpMissing { known: self.known_idps() }),
             },
             Selector::Email(email) => Target::Email(email.into()),
+            Selector::Group(group) if !self.0.store().keeps_group(&group) => {
+                return Err(ControlError::GroupNotKept { group });
+            }
             Selector::Group(group) => Target::Group(group.into()),
             Selector::All => Target::All,
         };
@@ -213,6 +228,9 @@ impl Control {
 
     async fn session(&self, name: &str, now: Timestamp) -> Result<(Target, Option<StoredSession>), ControlError> {
         let key = SessionKey::parse(name);
+        if !self.0.store().keeps_sessions() {
+            return key.map(|key| (Target::Session(key), None)).ok_or(ControlError::NotListed);
+        }
         let is_named = |session: &StoredSession| match &key {
             Some(key) => *key == session.key,
             None => session_reference(&session.key) == name,
@@ -294,6 +312,8 @@ impl From<Effect> for RevokedEffect {
     fn from(effect: Effect) -> Self {
         match effect {
             Effect::Done => Self::Done,
+            Effect::Written => Self::Written,
+            Effect::Local => Self::Local,
             Effect::Queued => Self::Queued,
         }
     }
@@ -330,7 +350,7 @@ fn json(status: StatusCode, body: &impl Serialize) -> Response<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::contract;
+    use crate::session::{Browser, contract};
     use crate::testing::{at, idp, settings};
 
     /// Sessions of three persons at two IdPs, begun at 1, 2, 3 and 4; the last has expired at 1000.
@@ -347,7 +367,7 @@ mod tests {
             record.unique_id = user.into();
             record.email = email.into();
             record.groups = groups.iter().collect();
-            control.0.sessions.open(record).await.unwrap();
+            control.0.sessions.open(record, &Browser::none()).await.unwrap();
         }
         control
     }
@@ -436,6 +456,8 @@ mod tests {
             (ControlError::BodyTooLarge, 413),
             (ControlError::IdpUnknown { seen: text(), known: text() }, 400),
             (ControlError::IdpMissing { known: text() }, 400),
+            (ControlError::NotListed, 501),
+            (ControlError::GroupNotKept { group: text() }, 409),
             (ControlError::SessionUnknown, 404),
             (ControlError::SessionAmbiguous { sessions: 2 }, 409),
             (ControlError::StoreFailed(text()), 503),

@@ -92,6 +92,8 @@ pub struct Revoked {
 #[serde(rename_all = "lowercase")]
 pub enum RevokedEffect {
     Done,
+    Written,
+    Local,
     Queued,
 }
 
@@ -106,6 +108,8 @@ impl RevokedEffect {
     pub fn label(self) -> &'static str {
         match self {
             Self::Done => "done",
+            Self::Written => "written",
+            Self::Local => "local",
             Self::Queued => "queued",
         }
     }

@@ -81,7 +81,7 @@ async fn sign_in_answering(
     posted: Posted,
 ) -> Result<Answer, End> {
     let gateway = call.gateway;
-    let state = gateway.store().pending(request_id.as_str(), call.now).await;
+    let state = gateway.store().pending(request_id.as_str(), call.now, call.browser).await;
     let state = gateway.stored("pending", state)?;
     let pending = login::awaited(state, call.binding().as_ref())?;
 
@@ -98,7 +98,7 @@ async fn sign_in_answering(
             return Err(refused(refusal));
         }
     };
-    let pending = claim(gateway, &login, &request_id, pending, call.now).await?;
+    let pending = claim(call, &login, &request_id, pending).await?;
     let login = confirmed(gateway, &live, login, posted.form).await.map_err(refused)?;
     welcome(call, &idp.settings, &login, pending.replaces, &pending.return_url).await
 }
@@ -127,7 +127,7 @@ async fn welcome(
     return_url: &str,
 ) -> Result<Answer, End> {
     let gateway = call.gateway;
-    let (ticket, max_age) = open(gateway, idp, login, call.now).await?;
+    let (ticket, max_age) = open(call, idp, login).await?;
     for old in [replaces, call.session.map(|session| session.key)].into_iter().flatten() {
         end_replaced(gateway, &old, call.now).await;
     }
@@ -194,13 +194,13 @@ async fn verify(
 
 /// Used once: first the login, then the assertion.
 async fn claim(
-    gateway: &Gateway,
+    call: &Call<'_>,
     login: &AcceptedLogin,
     request_id: &RequestId,
     pending: PendingLogin,
-    now: Timestamp,
 ) -> Result<PendingLogin, End> {
-    let taken = gateway.store().take_pending(request_id.as_str(), now).await;
+    let (gateway, now) = (call.gateway, call.now);
+    let taken = gateway.store().take_pending(request_id.as_str(), now, call.browser).await;
     let TakeOutcome::Taken = gateway.stored("take_pending", taken)? else {
         return Err(home(Refusal::AssertionReplayed, Some(pending)));
     };
@@ -254,17 +254,13 @@ async fn confirmed(_: &Gateway, _: &Arc<LiveIdp>, login: AcceptedLogin, _: AcsFo
     Ok(login)
 }
 
-async fn open(
-    gateway: &Gateway,
-    idp: &IdentityProvider,
-    login: &AcceptedLogin,
-    now: Timestamp,
-) -> Result<(Ticket, Duration), End> {
+async fn open(call: &Call<'_>, idp: &IdentityProvider, login: &AcceptedLogin) -> Result<(Ticket, Duration), End> {
+    let (gateway, now) = (call.gateway, call.now);
     let settings = &gateway.settings;
     let record = login::session_of(login, idp, &settings.session, &settings.identity_headers, now);
     let seconds = record.expires.unix_seconds().saturating_sub(now.unix_seconds());
     let max_age = Duration::from_secs(u64::try_from(seconds).unwrap_or_default());
-    match gateway.sessions.open(record).await {
+    match gateway.sessions.open(record, call.browser).await {
         Ok(ticket) => Ok((ticket, max_age)),
         Err(OpenError::Store(error)) => Err(gateway.store_failed("insert", &error).into()),
         Err(OpenError::Random(error)) => Err(Refusal::Internal { problem: error.to_string() }.into()),

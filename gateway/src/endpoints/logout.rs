@@ -51,6 +51,7 @@ async fn sign_out(call: &Call<'_>) -> Result<Answer, Refusal> {
         Some(departure) => depart(&gateway.site, StatusCode::SEE_OTHER, &departure, Purpose::SignOut),
         None => signed_out(call, AtIdp::Unasked),
     };
+    call.browser.forget_record();
     set_cookie(&mut answer, &clear_session_cookie());
     set_cookie(&mut answer, &clear_login_cookie());
     Ok(answer)
@@ -108,7 +109,7 @@ async fn request(
         sender.ask(at_idp).map_err(internal)?
     };
     let pending = PendingLogout { idp: session.record.idp.clone(), created: call.now };
-    let stored = gateway.store().put_pending_logout(&id, pending, call.client).await;
+    let stored = gateway.store().put_pending_logout(&id, pending, call.client, call.browser).await;
     gateway.stored("put_pending_logout", stored)?;
     Ok(Some(departure))
 }

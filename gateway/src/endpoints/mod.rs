@@ -24,7 +24,7 @@ use crate::decide::Endpoint;
 use crate::login::Departure;
 use crate::pages::{Answer, PostPage, Purpose, Reach, Site, page, redirect};
 use crate::refusal::Refusal;
-use crate::session::{BrowserBinding, Session};
+use crate::session::{Browser, BrowserBinding, Session};
 use crate::shared::Gateway;
 
 /// The largest body that an endpoint reads; of the ACS, see [`saml_core::MAX_FORM_BYTES`].
@@ -42,6 +42,8 @@ pub struct Call<'a> {
     pub body: &'a [u8],
     pub client: IpAddr,
     pub session: Option<&'a Arc<Session>>,
+    /// Whoever answers the call sends what it must carry from now on.
+    pub browser: &'a Browser<'a>,
     pub request_id: &'a str,
     pub now: Timestamp,
 }
@@ -142,7 +144,7 @@ fn depart(site: &Site, redirect_status: StatusCode, departure: &Departure, purpo
     }
 }
 
-fn set_cookie(answer: &mut Answer, cookie: &str) {
+pub fn set_cookie(answer: &mut Answer, cookie: &str) {
     if let Ok(value) = HeaderValue::from_str(cookie) {
         answer.headers_mut().append(SET_COOKIE, value);
     }

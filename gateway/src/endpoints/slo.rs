@@ -18,7 +18,7 @@ use crate::idps::LiveIdp;
 use crate::metrics::{Initiator, LogoutResult};
 use crate::pages::{Answer, AtIdp, Purpose};
 use crate::refusal::Refusal;
-use crate::session::{ClaimOutcome, clear_login_cookie, clear_session_cookie};
+use crate::session::{ClaimOutcome, StoredSession, clear_login_cookie, clear_session_cookie};
 use crate::single_logout::Sender;
 
 pub(super) async fn serve(call: &Call<'_>) -> Result<Answer, Refusal> {
@@ -77,8 +77,11 @@ async fn end(call: &Call<'_>, request: &VerifiedLogoutRequest, idp: &LiveIdp) ->
     let gateway = call.gateway;
     // In this order: a request that could not find its sessions can come again, and one that is used up has ended them,
     // or they end when the store answers.
-    let named = gateway.sessions.named(request).await;
-    let ended = gateway.stored("sessions_named", named)?;
+    let ended = if gateway.store().keeps_sessions() {
+        gateway.stored("sessions_named", gateway.sessions.named(request).await)?
+    } else {
+        carried(call, request)?
+    };
     let claimed = gateway.store().claim_assertion(request.replay_key(), request.replay_until(), call.now).await;
     if gateway.stored("claim_assertion", claimed)? == ClaimOutcome::AlreadyClaimed {
         return Err(Refusal::LogoutReplayed);
@@ -105,10 +108,21 @@ async fn end(call: &Call<'_>, request: &VerifiedLogoutRequest, idp: &LiveIdp) ->
     let mut answer = reply(call, request, idp)?;
     // Another's session is not ended by having its browser carry the request, and its cookie stays.
     if call.session.is_some_and(|own| ended.iter().any(|session| session.key == own.key)) {
+        call.browser.forget_record();
         set_cookie(&mut answer, &clear_session_cookie());
         set_cookie(&mut answer, &clear_login_cookie());
     }
     Ok(answer)
+}
+
+/// Where browsers carry their sessions, none is found but that of the browser that carries the request; and it shows its
+/// cookie only if it was sent here by HTTP-Redirect.
+fn carried(call: &Call<'_>, request: &VerifiedLogoutRequest) -> Result<Vec<StoredSession>, Refusal> {
+    if call.method == Method::POST {
+        return Err(Refusal::LogoutByPost);
+    }
+    let own = call.session.filter(|own| own.record.is_among(&request.sessions()));
+    Ok(own.map(|own| own.stored()).into_iter().collect())
 }
 
 fn reply(call: &Call<'_>, request: &VerifiedLogoutRequest, idp: &LiveIdp) -> Result<Answer, Refusal> {
@@ -130,7 +144,7 @@ async fn conclude(call: &Call<'_>, response: &VerifiedLogoutResponse) -> Result<
     let gateway = call.gateway;
     let mismatch = || Refusal::Saml(Rejection::LogoutInResponseToMismatch);
     let id = RequestId::parse(response.in_response_to()).map_err(|_| mismatch())?;
-    let taken = gateway.store().take_pending_logout(id.as_str(), call.now).await;
+    let taken = gateway.store().take_pending_logout(id.as_str(), call.now, call.browser).await;
     let pending = gateway.stored("take_pending_logout", taken)?.ok_or_else(mismatch)?;
     let outcome = response.outcome(&pending.idp, &id)?;
     let (result, at_idp) = match &outcome {

@@ -45,7 +45,7 @@ pub(super) async fn serve(call: &Call<'_>) -> Result<Answer, Refusal> {
         let sp = &gateway.settings.service_provider;
         login::start(&idp.settings, &live.sso_url, sp, signer.as_ref(), &wish, call.now).map_err(internal)?
     };
-    let stored = gateway.store().put_pending(&started.request_id, started.pending, call.client).await;
+    let stored = gateway.store().put_pending(&started.request_id, started.pending, call.client, call.browser).await;
     gateway.stored("put_pending", stored)?;
 
     let mut answer = depart(&gateway.site, StatusCode::FOUND, &started.departure, Purpose::SignIn);

@@ -35,6 +35,7 @@ impl Visitor {
             body: b"",
             client: IpAddr::from([192, 0, 2, 1]),
             session: self.session.as_ref(),
+            browser: &Browser::of(&self.headers),
             request_id: "0123",
             now: testing::at(1_000),
         };
@@ -157,14 +158,14 @@ async fn sign_out_ends_the_session_and_clears_both_cookies() {
     let mut visitor = Visitor::new(&[("origin", "https://app.example.com")]);
     let record = (*testing::session(|_| ()).record).clone();
     let now = testing::at(1_000);
-    let ticket: Ticket = visitor.gateway.sessions.open(record).await.unwrap();
-    visitor.session = visitor.gateway.sessions.lookup(&ticket, now).await.unwrap();
+    let ticket: Ticket = visitor.gateway.sessions.open(record, &Browser::none()).await.unwrap();
+    visitor.session = visitor.gateway.sessions.lookup(&ticket, &Browser::none(), now).await.unwrap();
     assert!(visitor.session.is_some());
     let answer = visitor.call(Method::POST, Endpoint::Logout, "/saml/logout").await.unwrap();
     let cleared: Vec<_> = answer.headers().get_all(SET_COOKIE).iter().collect();
     assert_eq!(cleared.len(), 2);
     assert!(cleared.iter().all(|cookie| cookie.to_str().unwrap().contains("Max-Age=0")));
-    assert!(visitor.gateway.sessions.lookup(&ticket, now).await.unwrap().is_none());
+    assert!(visitor.gateway.sessions.lookup(&ticket, &Browser::none(), now).await.unwrap().is_none());
     let foreign = Visitor::new(&[("sec-fetch-site", "cross-site")]);
     let refused = foreign.call(Method::POST, Endpoint::Logout, "/saml/logout").await.unwrap_err();
     assert_eq!(refused, Refusal::CrossSiteRequest);
@@ -187,6 +188,6 @@ async fn acs_refuses_what_is_no_form_and_opens_nothing() {
     let refused = visitor.call(Method::POST, Endpoint::Acs, "/saml/acs").await.unwrap_err();
     assert_eq!(refused.code(), "saml_response_missing");
     let id = RequestId::from_random([1; 20]);
-    let state = visitor.gateway.store().pending(id.as_str(), testing::at(1_000)).await.unwrap();
+    let state = visitor.gateway.store().pending(id.as_str(), testing::at(1_000), &Browser::none()).await.unwrap();
     assert!(matches!(state, PendingState::Unknown));
 }

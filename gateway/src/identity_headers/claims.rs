@@ -14,20 +14,24 @@ pub const GROUPS_LIMIT: usize = 4096;
 
 pub struct ClaimValues {
     first_idp: Option<IdpId>,
-    /// Groups that rules or `groups_filter` name.
     named_groups: HashSet<String>,
 }
 
 impl ClaimValues {
     pub fn from_settings(settings: &Settings) -> Self {
+        Self {
+            first_idp: settings.identity_providers.first().map(|idp| idp.id.clone()),
+            named_groups: Self::named_groups(settings),
+        }
+    }
+
+    /// Groups that rules or `groups_filter` name.
+    pub fn named_groups(settings: &Settings) -> HashSet<String> {
         let of_rules = settings.routes.iter().flat_map(|route| match &route.access {
             Access::Allow(allow) => allow.groups.as_slice(),
             Access::Public | Access::SignedIn => &[],
         });
-        Self {
-            first_idp: settings.identity_providers.first().map(|idp| idp.id.clone()),
-            named_groups: of_rules.chain(&settings.identity_headers.groups_filter).cloned().collect(),
-        }
+        of_rules.chain(&settings.identity_headers.groups_filter).cloned().collect()
     }
 
     /// The name of a user towards upstreams: the unique id, which for every IdP but the first is prefixed, for

@@ -160,6 +160,24 @@ pub fn clean_response(response: &mut ResponseHeader, signed_in: bool) {
     }
 }
 
+/// Sets cookies of ours on an answer of the upstream, which no shared cache may then keep: it would hand one person's
+/// to another.
+pub fn hand_cookies(response: &mut ResponseHeader, lines: &[String]) {
+    if lines.is_empty() {
+        return;
+    }
+    let is_kept_private = |value: &HeaderValue| {
+        value.to_str().is_ok_and(|value| value.split(',').any(|word| matches!(word.trim(), "no-store" | "private")))
+    };
+    if !response.headers.get_all(CACHE_CONTROL).iter().any(is_kept_private) {
+        let _ = response.insert_header(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    }
+    for line in lines {
+        // Only where the header map is full: the browser then keeps what it has.
+        let _ = response.append_header(SET_COOKIE, line);
+    }
+}
+
 fn strip_cookies(request: &mut RequestHeader) -> Result<(), Refusal> {
     let stripped: Vec<Stripped> =
         request.headers.get_all(COOKIE).iter().map(|value| strip_own(value.as_bytes())).collect();

@@ -189,7 +189,7 @@ impl Keys {
         let index_ring = ring(KeyName::Index, Kind::Secret)?;
         let index = hmac::Key::new(hmac::HMAC_SHA256, index_ring.current.bytes());
         let store = match settings.session.store {
-            StoreSettings::Redis(_) => {
+            StoreSettings::Redis(_) | StoreSettings::Sealed { .. } => {
                 let seal = ring(KeyName::Seal, Kind::Secret)?;
                 Some(StoreKeys { seal: Arc::new(seal), index: Arc::new(index_ring) })
             }

@@ -28,6 +28,8 @@ pub struct Journey {
     /// The one reading of the clock that the request is judged by.
     pub(super) now: Timestamp,
     pub(super) session: Option<Arc<Session>>,
+    /// Set-Cookie lines: what the browser must carry from now on, whatever the answer is.
+    pub(super) set_cookies: Vec<String>,
     pub(super) outcome: Outcome,
     pub(super) permit: Option<Permit>,
     pub(super) refusal: Option<&'static str>,
@@ -68,6 +70,7 @@ impl Journey {
             begun: Instant::now(),
             now: SystemTime::now().into(),
             session: None,
+            set_cookies: Vec::new(),
             outcome: Outcome::Undecided,
             permit: None,
             refusal: None,
@@ -159,6 +162,8 @@ fn jwt(
 pub fn clean_response(response: &mut ResponseHeader, journey: &Journey) {
     let is_signed_in = journey.permit.as_ref().is_some_and(|permit| permit.identity().is_some());
     identity_headers::clean_response(response, is_signed_in);
+    // Behind the cleaning: the upstream's cookies of our names are gone, and these are ours.
+    identity_headers::hand_cookies(response, &journey.set_cookies);
     under_way::answered(response.status);
 }
 

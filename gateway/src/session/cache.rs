@@ -11,6 +11,7 @@ use moka::sync::Cache;
 use saml_core::{IdpId, Timestamp, VerifiedLogoutRequest};
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
+use super::browser::Browser;
 use super::follow::Follower;
 use super::revocation::{Effect, Revocation, Target};
 use super::store::{SessionStore, StoreError};
@@ -114,7 +115,12 @@ impl Sessions {
     ///
     /// # Errors
     /// The store does not answer. The caller refuses; it never treats that as no session.
-    pub async fn lookup(&self, ticket: &Ticket, now: Timestamp) -> Result<Option<Arc<Session>>, StoreError> {
+    pub async fn lookup(
+        &self,
+        ticket: &Ticket,
+        browser: &Browser<'_>,
+        now: Timestamp,
+    ) -> Result<Option<Arc<Session>>, StoreError> {
         let key = ticket.key();
         if self.is_silent(now) || !self.cache.get(&key).is_some_and(|session| self.is_good(&session, now)) {
             // Without a lane: what is heard may end this very session.
@@ -124,12 +130,12 @@ impl Sessions {
         let known = self.cache.get(&key);
         if let Some(session) = &known {
             match self.state(session, now) {
-                State::Live | State::TouchDue => return Ok(self.admit(session, now).await),
+                State::Live | State::TouchDue => return Ok(self.admit(ticket, session, browser, now).await),
                 State::Expired => return self.forget(&key, StreamEnd::Expired).await.map(|()| None),
                 State::Idle => {}
             }
         }
-        let Some((record, seen)) = self.store.load(&key, ticket).await? else {
+        let Some((record, seen)) = self.store.load(&key, ticket, browser).await? else {
             self.lose(&key, StreamEnd::Ended);
             return Ok(None);
         };
@@ -150,17 +156,17 @@ impl Sessions {
                 if self.follower.has_ended(&session) {
                     return self.forget(&key, StreamEnd::Ended).await.map(|()| None);
                 }
-                Ok(self.admit(&session, now).await)
+                Ok(self.admit(ticket, &session, browser, now).await)
             }
         }
     }
 
     /// # Errors
     /// The store did not take the session, or no ticket could be drawn.
-    pub async fn open(&self, record: SessionRecord) -> Result<Ticket, OpenError> {
+    pub async fn open(&self, record: SessionRecord, browser: &Browser<'_>) -> Result<Ticket, OpenError> {
         let ticket = Ticket::generate(&self.random)?;
         let (idp, unique_id, now) = (record.idp.clone(), record.unique_id.clone(), record.created);
-        self.store.insert(&ticket, record).await?;
+        self.store.insert(&ticket, record, browser).await?;
         if let Some(most) = self.max_per_user {
             self.end_the_oldest((&idp, &unique_id), &ticket.key(), most, now).await?;
         }
@@ -255,12 +261,18 @@ impl Sessions {
     }
 
     /// A store that cannot take a touch does not end a session that is known to be good; one that has it no more does.
-    async fn admit(&self, session: &Arc<Session>, now: Timestamp) -> Option<Arc<Session>> {
+    async fn admit(
+        &self,
+        ticket: &Ticket,
+        session: &Arc<Session>,
+        browser: &Browser<'_>,
+        now: Timestamp,
+    ) -> Option<Arc<Session>> {
         let due = matches!(self.state(session, now), State::TouchDue);
         session.see(now);
         if due {
             session.told(now);
-            match self.store.touch(&session.key, now).await {
+            match self.store.touch(&session.key, Some(ticket), now, browser).await {
                 Ok(true) => {}
                 Ok(false) => {
                     self.lose(&session.key, StreamEnd::Ended);
@@ -330,9 +342,9 @@ mod tests {
     async fn a_session_is_read_once_and_then_comes_from_the_cache() {
         let store = store();
         let sessions = sessions(&store);
-        let ticket = sessions.open(contract::record(0, 8_000)).await.unwrap();
+        let ticket = sessions.open(contract::record(0, 8_000), &Browser::none()).await.unwrap();
         assert!(sessions.cached(&ticket.key(), at(1)).is_none());
-        assert!(sessions.lookup(&ticket, at(1)).await.unwrap().is_some());
+        assert!(sessions.lookup(&ticket, &Browser::none(), at(1)).await.unwrap().is_some());
         for second in 1..100 {
             assert_eq!(&*sessions.cached(&ticket.key(), at(second)).unwrap().record.email, "ada@example.com");
         }
@@ -343,11 +355,11 @@ mod tests {
     async fn a_burst_for_one_session_makes_one_read() {
         let store = store();
         let sessions = Arc::new(sessions(&store));
-        let ticket = Arc::new(sessions.open(contract::record(0, 8_000)).await.unwrap());
+        let ticket = Arc::new(sessions.open(contract::record(0, 8_000), &Browser::none()).await.unwrap());
         let burst: Vec<_> = (0..32)
             .map(|_| {
                 let (sessions, ticket) = (Arc::clone(&sessions), Arc::clone(&ticket));
-                tokio::spawn(async move { sessions.lookup(&ticket, at(1)).await.unwrap().is_some() })
+                tokio::spawn(async move { sessions.lookup(&ticket, &Browser::none(), at(1)).await.unwrap().is_some() })
             })
             .collect();
         for one in burst {
@@ -361,11 +373,12 @@ mod tests {
     async fn single_logout_ends_what_is_cached_and_what_is_being_read() {
         let store = store();
         let sessions = Arc::new(sessions(&store));
-        let cached = sessions.open(contract::record(0, 8_000)).await.unwrap();
-        assert!(sessions.lookup(&cached, at(1)).await.unwrap().is_some());
-        let read = sessions.open(contract::record(0, 8_000)).await.unwrap();
+        let cached = sessions.open(contract::record(0, 8_000), &Browser::none()).await.unwrap();
+        assert!(sessions.lookup(&cached, &Browser::none(), at(1)).await.unwrap().is_some());
+        let read = sessions.open(contract::record(0, 8_000), &Browser::none()).await.unwrap();
         // It has the record of the store in hand and has not put it into the cache.
-        let mut reading = Box::pin(sessions.lookup(&read, at(1)));
+        let browser = Browser::none();
+        let mut reading = Box::pin(sessions.lookup(&read, &browser, at(1)));
         assert!(futures_poll(&mut reading).await.is_none());
         let record = contract::record(0, 8_000);
         let (idp, name_id) = (record.idp, record.idp_session.unwrap().name_id);
@@ -376,7 +389,7 @@ mod tests {
         ended.unwrap();
         for ticket in [&cached, &read] {
             assert!(sessions.cached(&ticket.key(), at(2)).is_none());
-            assert!(sessions.lookup(ticket, at(2)).await.unwrap().is_none());
+            assert!(sessions.lookup(ticket, &Browser::none(), at(2)).await.unwrap().is_none());
         }
     }
 
@@ -386,7 +399,8 @@ mod tests {
         let sessions = sessions(&store);
         let ticket = contract::ticket();
         let held = sessions.lane(ticket.key()).await;
-        let mut waiting = Box::pin(sessions.lookup(&ticket, at(1)));
+        let browser = Browser::none();
+        let mut waiting = Box::pin(sessions.lookup(&ticket, &browser, at(1)));
         assert!(futures_poll(&mut waiting).await.is_none());
         drop(waiting);
         drop(held);
@@ -408,51 +422,51 @@ mod tests {
     async fn absolute_expiry_ends_a_session_that_is_in_use() {
         let store = store();
         let sessions = sessions(&store);
-        let ticket = sessions.open(contract::record(0, 500)).await.unwrap();
-        assert!(sessions.lookup(&ticket, at(499)).await.unwrap().is_some());
+        let ticket = sessions.open(contract::record(0, 500), &Browser::none()).await.unwrap();
+        assert!(sessions.lookup(&ticket, &Browser::none(), at(499)).await.unwrap().is_some());
         assert!(sessions.cached(&ticket.key(), at(500)).is_none());
-        assert!(sessions.lookup(&ticket, at(500)).await.unwrap().is_none());
-        assert!(store.inner.load(&ticket.key(), &ticket).await.unwrap().is_none());
+        assert!(sessions.lookup(&ticket, &Browser::none(), at(500)).await.unwrap().is_none());
+        assert!(store.inner.load(&ticket.key(), &ticket, &Browser::none()).await.unwrap().is_none());
     }
 
     #[tokio::test]
     async fn an_expired_record_of_the_store_is_no_session() {
         let store = store();
         let sessions = sessions(&store);
-        let ticket = sessions.open(contract::record(0, 500)).await.unwrap();
-        assert!(sessions.lookup(&ticket, at(500)).await.unwrap().is_none());
+        let ticket = sessions.open(contract::record(0, 500), &Browser::none()).await.unwrap();
+        assert!(sessions.lookup(&ticket, &Browser::none(), at(500)).await.unwrap().is_none());
     }
 
     #[tokio::test]
     async fn use_keeps_a_session_from_being_idle_and_disuse_ends_it() {
         let store = store();
         let sessions = sessions(&store);
-        let ticket = sessions.open(contract::record(0, 80_000)).await.unwrap();
+        let ticket = sessions.open(contract::record(0, 80_000), &Browser::none()).await.unwrap();
         for second in (0..5_000).step_by(90) {
             let hit = match sessions.cached(&ticket.key(), at(second)) {
                 Some(session) => Some(session),
-                None => sessions.lookup(&ticket, at(second)).await.unwrap(),
+                None => sessions.lookup(&ticket, &Browser::none(), at(second)).await.unwrap(),
             };
             assert!(hit.is_some(), "{second}");
         }
         assert!(sessions.cached(&ticket.key(), at(4_950 + 1_000)).is_none());
-        assert!(sessions.lookup(&ticket, at(4_950 + 1_000)).await.unwrap().is_none());
-        assert!(store.inner.load(&ticket.key(), &ticket).await.unwrap().is_none());
+        assert!(sessions.lookup(&ticket, &Browser::none(), at(4_950 + 1_000)).await.unwrap().is_none());
+        assert!(store.inner.load(&ticket.key(), &ticket, &Browser::none()).await.unwrap().is_none());
     }
 
     #[tokio::test]
     async fn the_store_hears_of_use_every_tenth_of_the_idle_limit() {
         let store = store();
         let sessions = sessions(&store);
-        let ticket = sessions.open(contract::record(0, 80_000)).await.unwrap();
+        let ticket = sessions.open(contract::record(0, 80_000), &Browser::none()).await.unwrap();
         store.touches.store(0, Ordering::Relaxed);
         for second in 0..=1_000 {
             if sessions.cached(&ticket.key(), at(second)).is_none() {
-                assert!(sessions.lookup(&ticket, at(second)).await.unwrap().is_some());
+                assert!(sessions.lookup(&ticket, &Browser::none(), at(second)).await.unwrap().is_some());
             }
         }
         assert_eq!(store.touches.load(Ordering::Relaxed), 10);
-        let (_, seen) = store.inner.load(&ticket.key(), &ticket).await.unwrap().unwrap();
+        let (_, seen) = store.inner.load(&ticket.key(), &ticket, &Browser::none()).await.unwrap().unwrap();
         assert_eq!(seen, at(1_000));
     }
 
@@ -460,40 +474,41 @@ mod tests {
     async fn a_session_seen_by_another_replica_is_not_idle_here() {
         let store = store();
         let (here, there) = (sessions(&store), sessions(&store));
-        let ticket = here.open(contract::record(0, 80_000)).await.unwrap();
-        assert!(here.lookup(&ticket, at(1)).await.unwrap().is_some());
-        assert!(there.lookup(&ticket, at(900)).await.unwrap().is_some());
+        let ticket = here.open(contract::record(0, 80_000), &Browser::none()).await.unwrap();
+        assert!(here.lookup(&ticket, &Browser::none(), at(1)).await.unwrap().is_some());
+        assert!(there.lookup(&ticket, &Browser::none(), at(900)).await.unwrap().is_some());
         assert!(here.cached(&ticket.key(), at(1_200)).is_none());
-        assert!(here.lookup(&ticket, at(1_200)).await.unwrap().is_some());
+        assert!(here.lookup(&ticket, &Browser::none(), at(1_200)).await.unwrap().is_some());
     }
 
     #[tokio::test]
     async fn what_was_seen_here_and_not_told_counts_against_idleness() {
         let store = store();
         let sessions = sessions(&store);
-        let ticket = sessions.open(contract::record(0, 80_000)).await.unwrap();
-        assert!(sessions.lookup(&ticket, at(1)).await.unwrap().is_some());
+        let ticket = sessions.open(contract::record(0, 80_000), &Browser::none()).await.unwrap();
+        assert!(sessions.lookup(&ticket, &Browser::none(), at(1)).await.unwrap().is_some());
         assert!(sessions.cached(&ticket.key(), at(99)).is_some());
-        assert!(sessions.lookup(&ticket, at(1_098)).await.unwrap().is_some());
+        assert!(sessions.lookup(&ticket, &Browser::none(), at(1_098)).await.unwrap().is_some());
     }
 
     #[tokio::test]
     async fn an_ended_session_is_gone_here_and_in_the_store() {
         let store = store();
         let sessions = sessions(&store);
-        let ticket = sessions.open(contract::record(0, 80_000)).await.unwrap();
-        assert!(sessions.lookup(&ticket, at(1)).await.unwrap().is_some());
+        let ticket = sessions.open(contract::record(0, 80_000), &Browser::none()).await.unwrap();
+        assert!(sessions.lookup(&ticket, &Browser::none(), at(1)).await.unwrap().is_some());
         let _ = sessions.end(&ticket.key(), at(1)).await.unwrap();
         assert!(sessions.cached(&ticket.key(), at(1)).is_none());
-        assert!(sessions.lookup(&ticket, at(1)).await.unwrap().is_none());
+        assert!(sessions.lookup(&ticket, &Browser::none(), at(1)).await.unwrap().is_none());
     }
 
     #[tokio::test]
     async fn a_read_under_way_does_not_bring_back_a_session_that_ends() {
         let store = store();
         let sessions = sessions(&store);
-        let ticket = sessions.open(contract::record(0, 80_000)).await.unwrap();
-        let mut reading = Box::pin(sessions.lookup(&ticket, at(1)));
+        let ticket = sessions.open(contract::record(0, 80_000), &Browser::none()).await.unwrap();
+        let browser = Browser::none();
+        let mut reading = Box::pin(sessions.lookup(&ticket, &browser, at(1)));
         assert!(futures_poll(&mut reading).await.is_none());
         let key = ticket.key();
         let (read, ended) = tokio::join!(reading, sessions.end(&key, at(1)));
@@ -505,25 +520,31 @@ mod tests {
     async fn a_store_that_is_away_is_an_error_and_never_no_session() {
         let store = store();
         let sessions = sessions(&store);
-        let ticket = sessions.open(contract::record(0, 80_000)).await.unwrap();
+        let ticket = sessions.open(contract::record(0, 80_000), &Browser::none()).await.unwrap();
         store.is_down.store(true, Ordering::Relaxed);
-        assert!(sessions.lookup(&ticket, at(1)).await.is_err());
+        assert!(sessions.lookup(&ticket, &Browser::none(), at(1)).await.is_err());
         store.is_down.store(false, Ordering::Relaxed);
-        assert!(sessions.lookup(&ticket, at(1)).await.unwrap().is_some());
+        assert!(sessions.lookup(&ticket, &Browser::none(), at(1)).await.unwrap().is_some());
         store.is_down.store(true, Ordering::Relaxed);
         assert!(sessions.cached(&ticket.key(), at(50)).is_some());
-        assert!(sessions.lookup(&ticket, at(150)).await.unwrap().is_some(), "a touch that fails ends nothing");
-        assert!(sessions.lookup(&ticket, at(2_000)).await.is_err(), "idle cannot be judged without the store");
+        assert!(
+            sessions.lookup(&ticket, &Browser::none(), at(150)).await.unwrap().is_some(),
+            "a touch that fails ends nothing"
+        );
+        assert!(
+            sessions.lookup(&ticket, &Browser::none(), at(2_000)).await.is_err(),
+            "idle cannot be judged without the store"
+        );
     }
 
     #[tokio::test]
     async fn sweeping_frees_what_nobody_comes_back_for() {
         let store = store();
         let sessions = sessions(&store);
-        let gone = sessions.open(contract::record(0, 80_000)).await.unwrap();
-        let here = sessions.open(contract::record(0, 80_000)).await.unwrap();
-        assert!(sessions.lookup(&gone, at(1)).await.unwrap().is_some());
-        assert!(sessions.lookup(&here, at(900)).await.unwrap().is_some());
+        let gone = sessions.open(contract::record(0, 80_000), &Browser::none()).await.unwrap();
+        let here = sessions.open(contract::record(0, 80_000), &Browser::none()).await.unwrap();
+        assert!(sessions.lookup(&gone, &Browser::none(), at(1)).await.unwrap().is_some());
+        assert!(sessions.lookup(&here, &Browser::none(), at(900)).await.unwrap().is_some());
         sessions.sweep(at(1_200));
         assert!(!sessions.cache.contains_key(&gone.key()));
         assert!(sessions.cache.contains_key(&here.key()));

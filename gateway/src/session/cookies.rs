@@ -12,6 +12,10 @@ use super::ticket::{BrowserBinding, Ticket};
 /// `__Host-` makes browsers insist on Secure, Path=/ and no Domain (RFC 6265bis §4.1.3.2).
 pub const SESSION_COOKIE: &str = "__Host-samlgate";
 pub const LOGIN_COOKIE: &str = "__Host-samlgate-login";
+/// Where the browser carries a logout under way.
+pub(super) const LOGOUT_COOKIE: &str = "__Host-samlgate-logout";
+/// Before the number of a piece of the session's record, where the browser carries that.
+pub(super) const CHUNK_PREFIX: &str = "__Host-samlgate-";
 
 /// Every cookie whose name begins like this is ours.
 const OWN_PREFIXES: [&[u8]; 2] = [b"__host-samlgate", b"__secure-samlgate"];
@@ -76,6 +80,13 @@ impl<'a> Offered<'a> {
     }
 }
 
+/// Every cookie of ours, name and value as they stand, in the order of the request.
+pub(super) fn own_pairs<'a>(headers: impl IntoIterator<Item = &'a [u8]>) -> impl Iterator<Item = (&'a str, &'a str)> {
+    let named = headers.into_iter().flat_map(pairs).map(|pair| name_and_value(trim_ows(pair)));
+    let own = named.filter(|(name, _)| name.starts_with(SESSION_COOKIE.as_bytes()));
+    own.filter_map(|(name, value)| Some((std::str::from_utf8(name).ok()?, std::str::from_utf8(value).ok()?)))
+}
+
 /// What is left of a Cookie header for the upstream.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Stripped {
@@ -121,14 +132,23 @@ pub fn login_cookie(binding: &BrowserBinding) -> String {
 }
 
 pub fn clear_session_cookie() -> String {
-    build(SESSION_COOKIE, "", SameSite::Lax, Some(0))
+    clear(SESSION_COOKIE, SameSite::Lax)
 }
 
 pub fn clear_login_cookie() -> String {
-    build(LOGIN_COOKIE, "", SameSite::None, Some(0))
+    clear(LOGIN_COOKIE, SameSite::None)
 }
 
-fn build(name: &str, value: &str, same_site: SameSite, max_age_seconds: Option<i64>) -> String {
+pub(super) fn clear(name: &str, same_site: SameSite) -> String {
+    build(name, "", same_site, Some(0))
+}
+
+pub(super) fn is_chunk(name: &str) -> bool {
+    name.strip_prefix(CHUNK_PREFIX)
+        .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+pub(super) fn build(name: &str, value: &str, same_site: SameSite, max_age_seconds: Option<i64>) -> String {
     let cookie = Cookie::build((name, value)).secure(true).http_only(true).same_site(same_site).path("/");
     match max_age_seconds {
         Some(seconds) => cookie.max_age(cookie::time::Duration::seconds(seconds)),

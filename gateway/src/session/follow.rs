@@ -129,7 +129,7 @@ impl Sessions {
     pub async fn revoke(&self, revocation: Revocation) -> Result<(Effect, Vec<EndedSession>), StoreError> {
         self.apply(std::slice::from_ref(&revocation)).await;
         match self.end_in_store(&revocation).await {
-            Ok(ended) => Ok((Effect::Done, ended)),
+            Ok(done) => Ok(done),
             Err(error) => self.queue(revocation, error).map(|effect| (effect, Vec::new())),
         }
     }
@@ -168,22 +168,23 @@ impl Sessions {
     }
 
     /// In the store, and at whoever shares it.
-    async fn end_in_store(&self, revocation: &Revocation) -> Result<Vec<EndedSession>, StoreError> {
+    async fn end_in_store(&self, revocation: &Revocation) -> Result<(Effect, Vec<EndedSession>), StoreError> {
         let store = &self.store;
         let mut ended = Vec::new();
-        match &revocation.target {
+        let effect = match &revocation.target {
             // Removed first: who hears of it reads it no more.
             Target::Session(key) => {
                 store.remove(key).await?;
-                store.publish(revocation).await?;
+                store.publish(revocation).await?
             }
             Target::User { idp, unique_id } => {
-                store.publish(revocation).await?;
+                let effect = store.publish(revocation).await?;
                 let sessions = store.sessions_of(idp, unique_id).await?;
                 self.remove_ended(revocation, &sessions, &mut ended).await?;
+                effect
             }
             Target::Email(_) | Target::Group(_) | Target::All => {
-                store.publish(revocation).await?;
+                let effect = store.publish(revocation).await?;
                 let mut from = None;
                 loop {
                     let (sessions, next) = store.walk(from).await?;
@@ -191,9 +192,10 @@ impl Sessions {
                     let Some(next) = next else { break };
                     from = Some(next);
                 }
+                effect
             }
-        }
-        Ok(ended)
+        };
+        Ok((effect, ended))
     }
 
     async fn remove_ended(
@@ -209,7 +211,7 @@ impl Sessions {
                 let target = Target::Session(session.key);
                 let of_one = Revocation { target, at: revocation.at };
                 self.apply(std::slice::from_ref(&of_one)).await;
-                self.store.publish(&of_one).await?;
+                let _ = self.store.publish(&of_one).await?;
             }
             if self.store.remove(&session.key).await? {
                 ended.push(session.ended());
@@ -252,6 +254,7 @@ impl Sessions {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::session::browser::Browser;
     use crate::session::contract::{self, at};
     use crate::session::ticket::Ticket;
     use crate::session::watched::{Watched, sessions, store};
@@ -268,15 +271,15 @@ mod tests {
 
     /// A session that began at `created`, read once by each of these.
     async fn open(at_processes: &[&Sessions], created: i64) -> Ticket {
-        let ticket = at_processes[0].open(contract::record(created, 80_000)).await.unwrap();
+        let ticket = at_processes[0].open(contract::record(created, 80_000), &Browser::none()).await.unwrap();
         for sessions in at_processes {
-            assert!(sessions.lookup(&ticket, at(created)).await.unwrap().is_some());
+            assert!(sessions.lookup(&ticket, &Browser::none(), at(created)).await.unwrap().is_some());
         }
         ticket
     }
 
     async fn is_known(sessions: &Sessions, ticket: &Ticket, now: i64) -> bool {
-        sessions.lookup(ticket, at(now)).await.unwrap().is_some()
+        sessions.lookup(ticket, &Browser::none(), at(now)).await.unwrap().is_some()
     }
 
     #[tokio::test]
@@ -299,7 +302,7 @@ mod tests {
             let store = store();
             let (here, there) = (sessions(&store), sessions(&store));
             let before = open(&[&here, &there], 100).await;
-            let unread = here.open(contract::record(100, 80_000)).await.unwrap();
+            let unread = here.open(contract::record(100, 80_000), &Browser::none()).await.unwrap();
             let (effect, ended) = here.revoke(revocation(target.clone(), 101)).await.unwrap();
             assert_eq!((effect, ended.len()), (Effect::Done, 2), "{target:?}");
             let after = open(&[&here], 200).await;
@@ -330,7 +333,7 @@ mod tests {
     async fn what_is_read_is_held_against_what_was_published() {
         let store = store();
         let sessions = sessions(&store);
-        let ticket = sessions.open(contract::record(100, 80_000)).await.unwrap();
+        let ticket = sessions.open(contract::record(100, 80_000), &Browser::none()).await.unwrap();
         lock(&store.published).push(revocation(user("5f3c"), 101));
         assert!(!is_known(&sessions, &ticket, 102).await);
         assert!(sessions.cached(&ticket.key(), at(102)).is_none());
@@ -397,7 +400,7 @@ mod tests {
         let sessions = sessions(&store);
         let mut record = contract::record(0, 80_000);
         record.idp = IdpId::parse("removed").unwrap();
-        let ticket = sessions.open(record).await.unwrap();
+        let ticket = sessions.open(record, &Browser::none()).await.unwrap();
         assert!(!is_known(&sessions, &ticket, 1).await);
     }
 
@@ -405,8 +408,8 @@ mod tests {
     async fn nobody_was_seen_later_than_now() {
         let store = store();
         let sessions = sessions(&store);
-        let ticket = sessions.open(contract::record(0, 80_000)).await.unwrap();
-        assert!(store.inner.touch(&ticket.key(), at(70_000)).await.unwrap());
+        let ticket = sessions.open(contract::record(0, 80_000), &Browser::none()).await.unwrap();
+        assert!(store.inner.touch(&ticket.key(), Some(&ticket), at(70_000), &Browser::none()).await.unwrap());
         assert!(is_known(&sessions, &ticket, 1).await);
         assert_eq!(sessions.cached(&ticket.key(), at(2)).unwrap().seen(), at(2));
     }
@@ -426,10 +429,10 @@ mod tests {
     #[tokio::test]
     async fn nobody_is_judged_before_the_store_has_answered() {
         let store = store();
-        let ticket = sessions(&store).open(contract::record(0, 80_000)).await.unwrap();
+        let ticket = sessions(&store).open(contract::record(0, 80_000), &Browser::none()).await.unwrap();
         let late = sessions(&store);
         down(&store, true);
-        assert!(!late.has_heard() && late.lookup(&ticket, at(1)).await.is_err());
+        assert!(!late.has_heard() && late.lookup(&ticket, &Browser::none(), at(1)).await.is_err());
         down(&store, false);
         assert!(is_known(&late, &ticket, 1).await && late.has_heard());
     }
@@ -443,12 +446,12 @@ mod tests {
         for second in [1, 99, 899, 900] {
             let found = match sessions.cached(&ticket.key(), at(second)) {
                 Some(found) => Some(found),
-                None => sessions.lookup(&ticket, at(second)).await.unwrap(),
+                None => sessions.lookup(&ticket, &Browser::none(), at(second)).await.unwrap(),
             };
             assert!(found.is_some(), "{second}");
         }
         assert!(sessions.cached(&ticket.key(), at(901)).is_none());
-        assert!(sessions.lookup(&ticket, at(901)).await.is_err());
+        assert!(sessions.lookup(&ticket, &Browser::none(), at(901)).await.is_err());
         down(&store, false);
         assert!(is_known(&sessions, &ticket, 902).await);
     }
@@ -477,7 +480,9 @@ mod tests {
         let crowd: Vec<_> = (0..50)
             .map(|_| {
                 let sessions = Arc::clone(&sessions);
-                tokio::spawn(async move { sessions.lookup(&contract::ticket(), at(1)).await.is_err() })
+                tokio::spawn(
+                    async move { sessions.lookup(&contract::ticket(), &Browser::none(), at(1)).await.is_err() },
+                )
             })
             .collect();
         for one in crowd {

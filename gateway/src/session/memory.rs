@@ -13,9 +13,11 @@ use async_trait::async_trait;
 use aws_lc_rs::digest::{Context, SHA256};
 use saml_core::{IdpId, NameId, NamedSessions, ReplayKey, RequestId, Timestamp};
 
+use super::browser::Browser;
+use super::claims::Claims;
 use super::pending::PendingLogins;
 use super::pending_logout::PendingLogouts;
-use super::revocation::Revocation;
+use super::revocation::{Effect, Revocation};
 use super::store::{ClaimOutcome, Cursor, PendingState, Place, SessionStore, StoreError, TakeOutcome, Whereabouts};
 use super::ticket::{KeyHasher, SessionKey, Ticket};
 use super::types::{PendingLogin, PendingLogout, SessionRecord, StoredSession};
@@ -41,12 +43,6 @@ struct Records {
     by_user: BTreeSet<(u64, SessionKey)>,
 }
 
-#[derive(Default)]
-struct Claims {
-    until: HashMap<[u8; 32], Timestamp>,
-    by_expiry: BTreeSet<(Timestamp, [u8; 32])>,
-}
-
 impl MemoryStore {
     pub fn new(max_sessions: u64) -> Self {
         Self {
@@ -61,7 +57,7 @@ impl MemoryStore {
 
 #[async_trait]
 impl SessionStore for MemoryStore {
-    async fn insert(&self, ticket: &Ticket, record: SessionRecord) -> Result<(), StoreError> {
+    async fn insert(&self, ticket: &Ticket, record: SessionRecord, _: &Browser<'_>) -> Result<(), StoreError> {
         let mut sessions = lock(&self.sessions);
         sessions.sweep(record.created);
         if u64::try_from(sessions.by_key.len()).is_ok_and(|held| held >= self.max_sessions) {
@@ -75,11 +71,18 @@ impl SessionStore for MemoryStore {
         &self,
         key: &SessionKey,
         _ticket: &Ticket,
+        _: &Browser<'_>,
     ) -> Result<Option<(Arc<SessionRecord>, Timestamp)>, StoreError> {
         Ok(lock(&self.sessions).by_key.get(key).cloned())
     }
 
-    async fn touch(&self, key: &SessionKey, seen: Timestamp) -> Result<bool, StoreError> {
+    async fn touch(
+        &self,
+        key: &SessionKey,
+        _: Option<&Ticket>,
+        seen: Timestamp,
+        _: &Browser<'_>,
+    ) -> Result<bool, StoreError> {
         let mut sessions = lock(&self.sessions);
         let Some((_, last_seen)) = sessions.by_key.get_mut(key) else { return Ok(false) };
         *last_seen = seen.max(*last_seen);
@@ -102,8 +105,8 @@ impl SessionStore for MemoryStore {
         false
     }
 
-    async fn publish(&self, _: &Revocation) -> Result<(), StoreError> {
-        Ok(())
+    async fn publish(&self, _: &Revocation) -> Result<Effect, StoreError> {
+        Ok(Effect::Done)
     }
 
     async fn published(&self, _: Option<&Place>) -> Result<(Place, Vec<Revocation>), StoreError> {
@@ -114,16 +117,22 @@ impl SessionStore for MemoryStore {
         Ok(lock(&self.sessions).named(named))
     }
 
-    async fn put_pending(&self, id: &RequestId, login: PendingLogin, client: IpAddr) -> Result<(), StoreError> {
+    async fn put_pending(
+        &self,
+        id: &RequestId,
+        login: PendingLogin,
+        client: IpAddr,
+        _: &Browser<'_>,
+    ) -> Result<(), StoreError> {
         lock(&self.pending).put(id, login, client);
         Ok(())
     }
 
-    async fn pending(&self, id: &str, now: Timestamp) -> Result<PendingState, StoreError> {
+    async fn pending(&self, id: &str, now: Timestamp, _: &Browser<'_>) -> Result<PendingState, StoreError> {
         Ok(lock(&self.pending).state(id, now))
     }
 
-    async fn take_pending(&self, id: &str, now: Timestamp) -> Result<TakeOutcome, StoreError> {
+    async fn take_pending(&self, id: &str, now: Timestamp, _: &Browser<'_>) -> Result<TakeOutcome, StoreError> {
         Ok(lock(&self.pending).take(id, now))
     }
 
@@ -137,12 +146,18 @@ impl SessionStore for MemoryStore {
         id: &RequestId,
         logout: PendingLogout,
         client: IpAddr,
+        _: &Browser<'_>,
     ) -> Result<(), StoreError> {
         lock(&self.pending_logouts).put(id, logout, client);
         Ok(())
     }
 
-    async fn take_pending_logout(&self, id: &str, now: Timestamp) -> Result<Option<PendingLogout>, StoreError> {
+    async fn take_pending_logout(
+        &self,
+        id: &str,
+        now: Timestamp,
+        _: &Browser<'_>,
+    ) -> Result<Option<PendingLogout>, StoreError> {
         Ok(lock(&self.pending_logouts).take(id, now))
     }
 
@@ -240,24 +255,6 @@ fn name_key(idp: &IdpId, name_id: &NameId) -> [u8; 32] {
     context.finish().as_ref().first_chunk().copied().unwrap_or_default()
 }
 
-impl Claims {
-    fn claim(&mut self, key: [u8; 32], until: Timestamp, now: Timestamp) -> ClaimOutcome {
-        while let Some((over, old)) = self.by_expiry.first().copied() {
-            if over > now {
-                break;
-            }
-            self.by_expiry.pop_first();
-            self.until.remove(&old);
-        }
-        if self.until.contains_key(&key) {
-            return ClaimOutcome::AlreadyClaimed;
-        }
-        self.until.insert(key, until);
-        self.by_expiry.insert((until, key));
-        ClaimOutcome::Claimed
-    }
-}
-
 /// A panic elsewhere while the lock was held leaves maps that are whole: each change is one call.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -278,35 +275,13 @@ mod tests {
     async fn refuses_a_session_past_the_limit_until_one_has_expired() {
         let store = MemoryStore::new(2);
         let ticket = || Ticket::generate(&SystemRandom::new()).unwrap();
-        store.insert(&ticket(), contract::record(0, 100)).await.unwrap();
-        store.insert(&ticket(), contract::record(0, 200)).await.unwrap();
-        let full = store.insert(&ticket(), contract::record(99, 300)).await;
+        store.insert(&ticket(), contract::record(0, 100), &Browser::none()).await.unwrap();
+        store.insert(&ticket(), contract::record(0, 200), &Browser::none()).await.unwrap();
+        let full = store.insert(&ticket(), contract::record(99, 300), &Browser::none()).await;
         assert!(matches!(full, Err(StoreError::Full { limit: 2 })));
-        store.insert(&ticket(), contract::record(100, 300)).await.unwrap();
+        store.insert(&ticket(), contract::record(100, 300), &Browser::none()).await.unwrap();
         assert_eq!(lock(&store.sessions).by_key.len(), 2);
         assert_eq!(lock(&store.sessions).by_expiry.len(), 2);
         assert_eq!(lock(&store.sessions).by_name.len(), 2);
-    }
-
-    #[test]
-    fn an_assertion_is_claimed_once_until_its_time_is_over() {
-        let mut claims = Claims::default();
-        let at = |seconds| Timestamp::from_unix(seconds, 0);
-        assert_eq!(claims.claim([1; 32], at(100), at(0)), ClaimOutcome::Claimed);
-        assert_eq!(claims.claim([1; 32], at(500), at(99)), ClaimOutcome::AlreadyClaimed);
-        assert_eq!(claims.claim([2; 32], at(100), at(99)), ClaimOutcome::Claimed);
-        assert_eq!(claims.claim([1; 32], at(200), at(100)), ClaimOutcome::Claimed);
-    }
-
-    #[test]
-    fn claims_that_are_over_are_swept() {
-        let mut claims = Claims::default();
-        for number in 0..100 {
-            let at = Timestamp::from_unix(number, 0);
-            let mut key = [0; 32];
-            key[0] = u8::try_from(number).unwrap();
-            assert_eq!(claims.claim(key, at.plus_seconds(10), at), ClaimOutcome::Claimed);
-        }
-        assert_eq!((claims.until.len(), claims.by_expiry.len()), (10, 10));
     }
 }

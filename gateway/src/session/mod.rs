@@ -1,6 +1,8 @@
 //! Sessions and pending logins, and the store that keeps them.
 
+mod browser;
 mod cache;
+mod claims;
 mod cookies;
 mod follow;
 mod groups;
@@ -10,16 +12,19 @@ mod pending_logout;
 mod redis;
 mod revocation;
 mod rounds;
+mod sealed;
 mod store;
 mod streams;
 mod ticket;
 mod types;
 #[cfg(test)]
 mod watched;
+mod wire;
 
 #[cfg(any(test, feature = "test-support"))]
 pub mod contract;
 
+pub use browser::Browser;
 pub use cache::{OpenError, SessionLimits, Sessions};
 pub use cookies::{
     Credential, LOGIN_COOKIE, OwnCookies, SESSION_COOKIE, Stripped, clear_login_cookie, clear_session_cookie,
@@ -31,6 +36,7 @@ pub use pending::PENDING_SECONDS;
 pub use redis::RedisStore;
 pub use revocation::{Effect, Revocation, Target};
 pub use rounds::Rounds;
+pub use sealed::SealedStore;
 pub use store::{ClaimOutcome, Cursor, PendingState, Place, SessionStore, StoreError, TakeOutcome};
 pub use streams::{StreamEnd, Watch};
 pub use ticket::{BindingHash, BrowserBinding, RandomError, SessionKey, Ticket};

@@ -35,11 +35,17 @@ pub struct Revocation {
     pub at: Timestamp,
 }
 
-/// Whether it took effect everywhere, or waits for the store to answer. Here it has taken effect in both cases.
+/// How far it has taken effect. Here it has in all cases.
 #[must_use]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
+    /// Everywhere.
     Done,
+    /// It stands in the file that every process reads within a second.
+    Written,
+    /// Nowhere else, and here until the process ends.
+    Local,
+    /// It waits for the store to answer.
     Queued,
 }
 

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use saml_core::{IdpId, NamedSessions, ReplayKey, RequestId, Timestamp};
 
-use super::revocation::Revocation;
+use super::browser::Browser;
+use super::revocation::{Effect, Revocation};
 use super::ticket::{RandomError, SessionKey, Ticket};
 use super::types::{PendingLogin, PendingLogout, SessionRecord, StoredSession};
 
@@ -19,6 +20,12 @@ pub enum StoreError {
     Full { limit: u64 },
     #[error("Redis does not answer as it should ({problem})")]
     Away { problem: String },
+    #[error("session.revocations_file: {problem}")]
+    Revocations { problem: String },
+    #[error("the session takes {bytes} bytes of cookies, at most {limit} are set")]
+    SessionTooLarge { bytes: usize, limit: usize },
+    #[error("a session cannot be packed: {problem}")]
+    Packing { problem: String },
     #[error(transparent)]
     Random(#[from] RandomError),
 }
@@ -67,15 +74,23 @@ pub(super) enum Whereabouts {
 
 #[async_trait]
 pub trait SessionStore: Send + Sync {
-    async fn insert(&self, ticket: &Ticket, record: SessionRecord) -> Result<(), StoreError>;
+    async fn insert(&self, ticket: &Ticket, record: SessionRecord, browser: &Browser<'_>) -> Result<(), StoreError>;
     /// The record and when it was last seen; the caller judges expiry.
     async fn load(
         &self,
         key: &SessionKey,
         ticket: &Ticket,
+        browser: &Browser<'_>,
     ) -> Result<Option<(Arc<SessionRecord>, Timestamp)>, StoreError>;
-    /// Never moves backwards; a session that is gone stays gone. Whether it is still there.
-    async fn touch(&self, key: &SessionKey, seen: Timestamp) -> Result<bool, StoreError>;
+    /// Never moves backwards; a session that is gone stays gone. Whether it is still there. Without a request, as where a
+    /// stream is in use, there is no ticket.
+    async fn touch(
+        &self,
+        key: &SessionKey,
+        ticket: Option<&Ticket>,
+        seen: Timestamp,
+        browser: &Browser<'_>,
+    ) -> Result<bool, StoreError>;
     /// Whether it was there.
     async fn remove(&self, key: &SessionKey) -> Result<bool, StoreError>;
 
@@ -84,10 +99,19 @@ pub trait SessionStore: Send + Sync {
     /// All sessions, some at a time; one that begins or ends meanwhile may be missed. Begins with `None`, and ends with it.
     async fn walk(&self, from: Option<Cursor>) -> Result<(Vec<StoredSession>, Option<Cursor>), StoreError>;
 
+    /// Whether it can say which sessions there are. One that cannot finds none, and ends them by what is published.
+    fn keeps_sessions(&self) -> bool {
+        true
+    }
+    /// Whether sessions hold the group: one that is left out ends nobody's session.
+    fn keeps_group(&self, _: &str) -> bool {
+        true
+    }
+
     /// Whether other processes use the store too.
     fn is_shared(&self) -> bool;
     /// Tells every process that uses the store.
-    async fn publish(&self, revocation: &Revocation) -> Result<(), StoreError>;
+    async fn publish(&self, revocation: &Revocation) -> Result<Effect, StoreError>;
     /// What was published since `place`, oldest first, and the place behind it; from `None`, all that may still count
     /// against a session in the store.
     async fn published(&self, since: Option<&Place>) -> Result<(Place, Vec<Revocation>), StoreError>;
@@ -97,17 +121,33 @@ pub trait SessionStore: Send + Sync {
     async fn sessions_named(&self, named: &NamedSessions<'_>) -> Result<Vec<StoredSession>, StoreError>;
 
     /// Bounded by browser (ten; the oldest goes) and by address (the oldest goes).
-    async fn put_pending(&self, id: &RequestId, login: PendingLogin, client: IpAddr) -> Result<(), StoreError>;
-    async fn pending(&self, id: &str, now: Timestamp) -> Result<PendingState, StoreError>;
+    async fn put_pending(
+        &self,
+        id: &RequestId,
+        login: PendingLogin,
+        client: IpAddr,
+        browser: &Browser<'_>,
+    ) -> Result<(), StoreError>;
+    async fn pending(&self, id: &str, now: Timestamp, browser: &Browser<'_>) -> Result<PendingState, StoreError>;
     /// Atomically turns an open record into a used one: one winner.
-    async fn take_pending(&self, id: &str, now: Timestamp) -> Result<TakeOutcome, StoreError>;
+    async fn take_pending(&self, id: &str, now: Timestamp, browser: &Browser<'_>) -> Result<TakeOutcome, StoreError>;
     /// Counts a refused response against an open record; the fifth drops it.
     async fn count_refusal(&self, id: &str) -> Result<(), StoreError>;
     /// Bounded by address (the oldest goes).
-    async fn put_pending_logout(&self, id: &RequestId, logout: PendingLogout, client: IpAddr)
-    -> Result<(), StoreError>;
+    async fn put_pending_logout(
+        &self,
+        id: &RequestId,
+        logout: PendingLogout,
+        client: IpAddr,
+        browser: &Browser<'_>,
+    ) -> Result<(), StoreError>;
     /// Gives it away once, and not after its 15 minutes.
-    async fn take_pending_logout(&self, id: &str, now: Timestamp) -> Result<Option<PendingLogout>, StoreError>;
+    async fn take_pending_logout(
+        &self,
+        id: &str,
+        now: Timestamp,
+        browser: &Browser<'_>,
+    ) -> Result<Option<PendingLogout>, StoreError>;
     /// Insert if absent: one winner.
     async fn claim_assertion(
         &self,

@@ -13,6 +13,7 @@ use std::time::Duration;
 use saml_core::Timestamp;
 use tokio::sync::{Notify, oneshot};
 
+use super::browser::Browser;
 use super::cache::{Sessions, lock};
 use super::store::StoreError;
 use super::ticket::{KeyHasher, SessionKey};
@@ -201,6 +202,9 @@ impl Sessions {
 
     async fn judge(&self, session: &Session, now: Timestamp) -> Result<Option<StreamEnd>, StoreError> {
         if self.is_idle(session, now) {
+            if !self.store.keeps_sessions() {
+                return Ok(Some(StreamEnd::Idle));
+            }
             // Without its ticket, which nobody keeps, the record cannot be read.
             let stored = self.store.sessions_of(&session.record.idp, &session.record.unique_id).await?;
             match stored.into_iter().find(|stored| stored.key == session.key) {
@@ -213,7 +217,7 @@ impl Sessions {
         }
         if session.is_news(self.touch_seconds) {
             let seen = session.seen();
-            if !self.store.touch(&session.key, seen).await? {
+            if !self.store.touch(&session.key, None, seen, &Browser::none()).await? {
                 return Ok(Some(StreamEnd::Ended));
             }
             session.told(seen);
@@ -240,8 +244,8 @@ mod tests {
 
     /// A session of `ada` that began at 100 and was seen then.
     async fn open(sessions: &Sessions) -> (Ticket, Arc<Session>) {
-        let ticket = sessions.open(contract::record(100, 80_000)).await.unwrap();
-        let session = sessions.lookup(&ticket, at(100)).await.unwrap().unwrap();
+        let ticket = sessions.open(contract::record(100, 80_000), &Browser::none()).await.unwrap();
+        let session = sessions.lookup(&ticket, &Browser::none(), at(100)).await.unwrap().unwrap();
         (ticket, session)
     }
 
@@ -273,7 +277,7 @@ mod tests {
             let store = store();
             let (here, there) = (sessions(&store), sessions(&store));
             let (ticket, session) = open(&here).await;
-            let session_there = there.lookup(&ticket, at(100)).await.unwrap().unwrap();
+            let session_there = there.lookup(&ticket, &Browser::none(), at(100)).await.unwrap().unwrap();
             let (mut first, mut second) = (here.watch(&session), here.watch(&session));
             let mut third = there.watch(&session_there);
             let _ = here.revoke(Revocation { target: target.clone(), at: at(101) }).await.unwrap();
@@ -289,7 +293,7 @@ mod tests {
         let store = store();
         let (here, there) = (sessions(&store), sessions(&store));
         let ((ticket, ended), (_, kept)) = (open(&here).await, open(&here).await);
-        let ended_there = there.lookup(&ticket, at(100)).await.unwrap().unwrap();
+        let ended_there = there.lookup(&ticket, &Browser::none(), at(100)).await.unwrap().unwrap();
         let (mut ended_here, mut kept) = (here.watch(&ended), here.watch(&kept));
         let mut ended_there = there.watch(&ended_there);
         let _ = here.end(&ticket.key(), at(101)).await.unwrap();
@@ -387,14 +391,17 @@ mod tests {
         let mut watch = here.watch(&session);
         // The cache has another one of it by now.
         here.cache.invalidate_all();
-        let _ = here.lookup(&ticket, at(101)).await.unwrap();
+        let _ = here.lookup(&ticket, &Browser::none(), at(101)).await.unwrap();
         for second in (130..5_000).step_by(30) {
             session.see(at(second));
             here.judge_streams(at(second)).await.unwrap();
         }
         assert_eq!(over(&mut watch), None);
-        assert!(here.lookup(&ticket, at(5_000)).await.unwrap().is_some());
-        assert!(there.lookup(&ticket, at(5_000)).await.unwrap().is_some(), "elsewhere it is not idle either");
+        assert!(here.lookup(&ticket, &Browser::none(), at(5_000)).await.unwrap().is_some());
+        assert!(
+            there.lookup(&ticket, &Browser::none(), at(5_000)).await.unwrap().is_some(),
+            "elsewhere it is not idle either"
+        );
         let touches = store.touches.load(Ordering::Relaxed);
         assert!((30..=50).contains(&touches), "{touches}: every tenth of the idle limit");
     }
@@ -405,7 +412,7 @@ mod tests {
         let (here, there) = (sessions(&store), sessions(&store));
         let (ticket, session) = open(&here).await;
         let mut watch = here.watch(&session);
-        assert!(there.lookup(&ticket, at(1_000)).await.unwrap().is_some());
+        assert!(there.lookup(&ticket, &Browser::none(), at(1_000)).await.unwrap().is_some());
         here.judge_streams(at(1_200)).await.unwrap();
         assert_eq!(over(&mut watch), None);
         here.judge_streams(at(2_000)).await.unwrap();
@@ -421,7 +428,7 @@ mod tests {
             let mut watch = sessions.watch(&session);
             store.inner.remove(&ticket.key()).await.unwrap();
             if is_by_request {
-                assert!(sessions.lookup(&ticket, at(250)).await.unwrap().is_none());
+                assert!(sessions.lookup(&ticket, &Browser::none(), at(250)).await.unwrap().is_none());
             } else {
                 session.see(at(250));
                 sessions.judge_streams(at(250)).await.unwrap();

@@ -148,6 +148,11 @@ impl Session {
         Whose { key: &self.key, idp, unique_id, email, groups, created: *created }
     }
 
+    /// As its store would know it.
+    pub fn stored(&self) -> StoredSession {
+        StoredSession::of(self.key, &self.record, self.seen())
+    }
+
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.expires <= now.unix_seconds()
     }

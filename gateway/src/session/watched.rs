@@ -8,9 +8,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use saml_core::{IdpId, NamedSessions, ReplayKey, RequestId, Timestamp};
 
+use super::browser::Browser;
 use super::cache::{SessionLimits, Sessions, lock};
 use super::memory::MemoryStore;
-use super::revocation::Revocation;
+use super::revocation::{Effect, Revocation};
 use super::store::{ClaimOutcome, Cursor, PendingState, Place, SessionStore, StoreError, TakeOutcome};
 use super::ticket::{SessionKey, Ticket};
 use super::types::{PendingLogin, PendingLogout, SessionRecord, StoredSession};
@@ -36,23 +37,30 @@ impl Watched {
 
 #[async_trait]
 impl SessionStore for Watched {
-    async fn insert(&self, ticket: &Ticket, record: SessionRecord) -> Result<(), StoreError> {
-        self.inner.insert(ticket, record).await
+    async fn insert(&self, ticket: &Ticket, record: SessionRecord, browser: &Browser<'_>) -> Result<(), StoreError> {
+        self.inner.insert(ticket, record, browser).await
     }
     async fn load(
         &self,
         key: &SessionKey,
         ticket: &Ticket,
+        browser: &Browser<'_>,
     ) -> Result<Option<(Arc<SessionRecord>, Timestamp)>, StoreError> {
         self.loads.fetch_add(1, Ordering::Relaxed);
         self.answer()?;
         tokio::task::yield_now().await;
-        self.inner.load(key, ticket).await
+        self.inner.load(key, ticket, browser).await
     }
-    async fn touch(&self, key: &SessionKey, seen: Timestamp) -> Result<bool, StoreError> {
+    async fn touch(
+        &self,
+        key: &SessionKey,
+        ticket: Option<&Ticket>,
+        seen: Timestamp,
+        browser: &Browser<'_>,
+    ) -> Result<bool, StoreError> {
         self.touches.fetch_add(1, Ordering::Relaxed);
         self.answer()?;
-        self.inner.touch(key, seen).await
+        self.inner.touch(key, ticket, seen, browser).await
     }
     async fn remove(&self, key: &SessionKey) -> Result<bool, StoreError> {
         self.answer()?;
@@ -69,13 +77,13 @@ impl SessionStore for Watched {
     fn is_shared(&self) -> bool {
         true
     }
-    async fn publish(&self, revocation: &Revocation) -> Result<(), StoreError> {
+    async fn publish(&self, revocation: &Revocation) -> Result<Effect, StoreError> {
         self.answer()?;
         if self.is_full.load(Ordering::Relaxed) {
             return Err(StoreError::Away { problem: "full".to_owned() });
         }
         lock(&self.published).push(revocation.clone());
-        Ok(())
+        Ok(Effect::Done)
     }
     async fn published(&self, since: Option<&Place>) -> Result<(Place, Vec<Revocation>), StoreError> {
         self.reads.fetch_add(1, Ordering::Relaxed);
@@ -94,20 +102,32 @@ impl SessionStore for Watched {
         id: &RequestId,
         logout: PendingLogout,
         client: IpAddr,
+        browser: &Browser<'_>,
     ) -> Result<(), StoreError> {
-        self.inner.put_pending_logout(id, logout, client).await
+        self.inner.put_pending_logout(id, logout, client, browser).await
     }
-    async fn take_pending_logout(&self, id: &str, now: Timestamp) -> Result<Option<PendingLogout>, StoreError> {
-        self.inner.take_pending_logout(id, now).await
+    async fn take_pending_logout(
+        &self,
+        id: &str,
+        now: Timestamp,
+        browser: &Browser<'_>,
+    ) -> Result<Option<PendingLogout>, StoreError> {
+        self.inner.take_pending_logout(id, now, browser).await
     }
-    async fn put_pending(&self, id: &RequestId, login: PendingLogin, client: IpAddr) -> Result<(), StoreError> {
-        self.inner.put_pending(id, login, client).await
+    async fn put_pending(
+        &self,
+        id: &RequestId,
+        login: PendingLogin,
+        client: IpAddr,
+        browser: &Browser<'_>,
+    ) -> Result<(), StoreError> {
+        self.inner.put_pending(id, login, client, browser).await
     }
-    async fn pending(&self, id: &str, now: Timestamp) -> Result<PendingState, StoreError> {
-        self.inner.pending(id, now).await
+    async fn pending(&self, id: &str, now: Timestamp, browser: &Browser<'_>) -> Result<PendingState, StoreError> {
+        self.inner.pending(id, now, browser).await
     }
-    async fn take_pending(&self, id: &str, now: Timestamp) -> Result<TakeOutcome, StoreError> {
-        self.inner.take_pending(id, now).await
+    async fn take_pending(&self, id: &str, now: Timestamp, browser: &Browser<'_>) -> Result<TakeOutcome, StoreError> {
+        self.inner.take_pending(id, now, browser).await
     }
     async fn count_refusal(&self, id: &str) -> Result<(), StoreError> {
         self.inner.count_refusal(id).await

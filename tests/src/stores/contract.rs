@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use ::gateway::keys::{self, Keys, StoreKeys};
 use ::gateway::session::contract::{self, at, ticket};
 use ::gateway::session::{
-    BrowserBinding, PendingLogin, RedisStore, Revocation, Rounds, SessionStore, StoreError, Target,
+    Browser, BrowserBinding, PendingLogin, RedisStore, Revocation, Rounds, SessionStore, StoreError, Target,
 };
 use aws_lc_rs::rand::SystemRandom;
 use base64::Engine;
@@ -189,7 +189,8 @@ pub(super) async fn refused_connections() {
     {
         let stores = Stores::with_files(secured.settings(), &[("password", password), ("ca.crt", authority)]);
         let ticket = ticket();
-        let Err(StoreError::Away { problem }) = stores.new_store().load(&ticket.key(), &ticket).await else {
+        let Err(StoreError::Away { problem }) = stores.new_store().load(&ticket.key(), &ticket, &Browser::none()).await
+        else {
             panic!("it answered {told}");
         };
         assert!(problem.contains(told) && !problem.contains(password), "{problem}");
@@ -243,7 +244,7 @@ pub(super) async fn names_nobody() {
     let ticket = ticket();
     let mut record = contract::record(1_000, 2_000);
     record.unique_id = "employee-4711".into();
-    store.insert(&ticket, record).await.expect("inserted");
+    store.insert(&ticket, record, &Browser::none()).await.expect("inserted");
     let binding = BrowserBinding::generate(&SystemRandom::new()).expect("random bytes");
     let login = PendingLogin {
         idp: IdpId::parse("jumpcloud").expect("an id"),
@@ -255,13 +256,13 @@ pub(super) async fn names_nobody() {
         replaces: None,
     };
     let client = "192.0.2.77".parse().expect("an address");
-    store.put_pending(&RequestId::from_random([1; 20]), login, client).await.expect("put");
+    store.put_pending(&RequestId::from_random([1; 20]), login, client, &Browser::none()).await.expect("put");
     for target in [
         Target::User { idp: IdpId::parse("jumpcloud").expect("an id"), unique_id: "employee-4711".into() },
         Target::Email("ada@example.com".into()),
         Target::Group("engineers-of-secrets".into()),
     ] {
-        store.publish(&Revocation { target, at: at(1_000) }).await.expect("published");
+        let _ = store.publish(&Revocation { target, at: at(1_000) }).await.expect("published");
     }
     let written = server.written();
     assert!(written.windows(8).any(|part| part == b"samlgate"), "the file is looked at");
@@ -287,11 +288,11 @@ pub(super) async fn strangers_records() {
     for (forger, is_ours) in [(ours.clone(), true), (strangers, false), (of_another, false)] {
         let forger = forger.store("samlgate");
         let ticket = ticket();
-        forger.insert(&ticket, contract::record(1_000, 2_000)).await.expect("it can write there");
-        assert!(forger.load(&ticket.key(), &ticket).await.expect("asked").is_some());
-        assert_eq!(store.load(&ticket.key(), &ticket).await.expect("asked").is_some(), is_ours);
+        forger.insert(&ticket, contract::record(1_000, 2_000), &Browser::none()).await.expect("it can write there");
+        assert!(forger.load(&ticket.key(), &ticket, &Browser::none()).await.expect("asked").is_some());
+        assert_eq!(store.load(&ticket.key(), &ticket, &Browser::none()).await.expect("asked").is_some(), is_ours);
         let target = Target::Group("staff".into());
-        forger.publish(&Revocation { target, at: at(1_000) }).await.expect("published");
+        let _ = forger.publish(&Revocation { target, at: at(1_000) }).await.expect("published");
     }
     let idp = IdpId::parse("jumpcloud").expect("an id");
     assert_eq!(store.sessions_of(&idp, "5f3c").await.expect("found").len(), 1);
@@ -304,7 +305,7 @@ pub(super) async fn altered_records() {
     let store = Stores::of(json!({ "servers": [server.address()] })).new_store();
     let (ours, theirs) = (ticket(), ticket());
     for ticket in [&ours, &theirs] {
-        store.insert(ticket, contract::record(1_000, 2_000)).await.expect("inserted");
+        store.insert(ticket, contract::record(1_000, 2_000), &Browser::none()).await.expect("inserted");
     }
     let named = server.cli(&["--scan", "--pattern", "*:s:*"]).await;
     let names: Vec<&str> = named.lines().collect();
@@ -314,12 +315,18 @@ pub(super) async fn altered_records() {
                 redis.call('HSET', KEYS[2], 'r', one)";
     server.cli(&["eval", swap, "2", names[0], names[1]]).await;
     for ticket in [&ours, &theirs] {
-        assert!(store.load(&ticket.key(), ticket).await.expect("asked").is_none(), "another's record is none");
+        assert!(
+            store.load(&ticket.key(), ticket, &Browser::none()).await.expect("asked").is_none(),
+            "another's record is none"
+        );
     }
     server.cli(&["eval", swap, "2", names[0], names[1]]).await;
-    assert!(store.load(&ours.key(), &ours).await.expect("asked").is_some(), "back in its place it is");
+    assert!(
+        store.load(&ours.key(), &ours, &Browser::none()).await.expect("asked").is_some(),
+        "back in its place it is"
+    );
     for name in names {
         server.cli(&["hset", name, "r", "x"]).await;
     }
-    assert!(store.load(&ours.key(), &ours).await.expect("asked").is_none());
+    assert!(store.load(&ours.key(), &ours, &Browser::none()).await.expect("asked").is_none());
 }

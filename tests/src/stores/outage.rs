@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use ::gateway::session::contract::{self, ticket};
-use ::gateway::session::{SessionLimits, SessionStore, Sessions, StoreError, Ticket};
+use ::gateway::session::{Browser, SessionLimits, SessionStore, Sessions, StoreError, Ticket};
 use saml_core::{IdpId, Timestamp};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
@@ -19,12 +19,12 @@ fn now() -> Timestamp {
 async fn opened(store: &dyn SessionStore) -> Ticket {
     let ticket = ticket();
     let now = now().unix_seconds();
-    store.insert(&ticket, contract::record(now, now + 3_600)).await.expect("inserted");
+    store.insert(&ticket, contract::record(now, now + 3_600), &Browser::none()).await.expect("inserted");
     ticket
 }
 
 async fn has(store: &dyn SessionStore, ticket: &Ticket) -> Result<bool, StoreError> {
-    Ok(store.load(&ticket.key(), ticket).await?.is_some())
+    Ok(store.load(&ticket.key(), ticket, &Browser::none()).await?.is_some())
 }
 
 /// Within half a minute.
@@ -73,7 +73,7 @@ pub(super) async fn stopped() {
         let crowd: Vec<_> = (0..50)
             .map(|_| {
                 let (sessions, ticket) = (Arc::clone(&sessions), Arc::new(contract::ticket()));
-                tokio::spawn(async move { sessions.lookup(&ticket, now()).await.is_err() })
+                tokio::spawn(async move { sessions.lookup(&ticket, &Browser::none(), now()).await.is_err() })
             })
             .collect();
         for one in crowd {
@@ -84,7 +84,7 @@ pub(super) async fn stopped() {
     }
     server.resume();
     let start = Instant::now();
-    while !sessions.lookup(&ticket, now()).await.is_ok_and(|found| found.is_some()) {
+    while !sessions.lookup(&ticket, &Browser::none(), now()).await.is_ok_and(|found| found.is_some()) {
         assert!(start.elapsed() < Duration::from_secs(10));
         sleep(Duration::from_millis(50)).await;
     }

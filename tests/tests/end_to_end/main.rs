@@ -16,6 +16,7 @@ mod life;
 mod metadata_url;
 mod paths;
 mod refusals;
+mod sealed;
 mod several_idps;
 mod signed_requests;
 mod signing_in;

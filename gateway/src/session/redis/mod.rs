@@ -7,7 +7,6 @@
 mod link;
 mod names;
 mod scripts;
-mod wire;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -20,17 +19,18 @@ use saml_core::{IdpId, NamedSessions, ReplayKey, RequestId, Timestamp};
 use tokio::try_join;
 use zeroize::Zeroizing;
 
+use super::browser::Browser;
 use super::pending::{MAX_IN_ALL, MAX_PER_ADDRESS, MAX_PER_BROWSER, MAX_REFUSALS, PENDING_SECONDS, REMEMBERED_SECONDS};
-use super::revocation::{ENDED_SECONDS, REVOCATION_SECONDS, Revocation, Target};
+use super::revocation::{ENDED_SECONDS, Effect, REVOCATION_SECONDS, Revocation, Target};
 use super::store::{ClaimOutcome, Cursor, PendingState, Place, SessionStore, StoreError, TakeOutcome, Whereabouts};
 use super::ticket::{SessionKey, Ticket};
 use super::types::{PendingLogin, PendingLogout, SessionRecord, StoredSession};
+use super::wire::{self, Entry, Login, Logout, Record, Revoked};
 use crate::keys::{Key, KeyRing, StoreKeys};
 use crate::sealing::{self, Purpose};
 use link::Link;
 use names::Names;
 use scripts::Scripts;
-use wire::{Entry, Login, Logout, Record, Revoked};
 
 /// A record outlives its end by this much, so that clocks that differ collect nothing early.
 const SLACK_SECONDS: i64 = 300;
@@ -253,7 +253,7 @@ struct Scores {
 
 #[async_trait]
 impl SessionStore for RedisStore {
-    async fn insert(&self, ticket: &Ticket, record: SessionRecord) -> Result<(), StoreError> {
+    async fn insert(&self, ticket: &Ticket, record: SessionRecord, _: &Browser<'_>) -> Result<(), StoreError> {
         let key = ticket.key();
         let commands = self.record_of(ticket, &record)?;
         let member = key.as_bytes().as_slice();
@@ -281,6 +281,7 @@ impl SessionStore for RedisStore {
         &self,
         key: &SessionKey,
         ticket: &Ticket,
+        _: &Browser<'_>,
     ) -> Result<Option<(Arc<SessionRecord>, Timestamp)>, StoreError> {
         let read: Two = self.link.command(cmd("HMGET").arg(self.names.session(key)).arg("r").arg("t")).await?;
         let (Some(sealed), Some(seen)) = (read.0, read.1.as_deref().and_then(seconds)) else { return Ok(None) };
@@ -294,7 +295,13 @@ impl SessionStore for RedisStore {
         Ok(record.map(|record| (Arc::new(record), Timestamp::from_unix(seen, 0))))
     }
 
-    async fn touch(&self, key: &SessionKey, seen: Timestamp) -> Result<bool, StoreError> {
+    async fn touch(
+        &self,
+        key: &SessionKey,
+        _: Option<&Ticket>,
+        seen: Timestamp,
+        _: &Browser<'_>,
+    ) -> Result<bool, StoreError> {
         let mut call = self.scripts.touch.key(self.names.session(key));
         self.link.script(call.arg(seen.unix_seconds())).await
     }
@@ -323,7 +330,7 @@ impl SessionStore for RedisStore {
         true
     }
 
-    async fn publish(&self, revocation: &Revocation) -> Result<(), StoreError> {
+    async fn publish(&self, revocation: &Revocation) -> Result<Effect, StoreError> {
         let [ended, revoked] = self.names.streams();
         let now = revocation.at.unix_seconds();
         let oldest = |seconds: i64| format!("{}-0", now.saturating_sub(seconds).max(0).saturating_mul(1_000));
@@ -337,9 +344,9 @@ impl SessionStore for RedisStore {
                 add.arg(revoked).arg("MINID").arg("~").arg(oldest(REVOCATION_SECONDS)).arg("*");
                 add.arg("r").arg(self.seal(Purpose::Revocation, "", &wire::encode(&content))?);
             }
-            (_, None) => return Ok(()),
+            (_, None) => return Ok(Effect::Done),
         }
-        self.link.command(&add).await
+        self.link.command::<()>(&add).await.map(|()| Effect::Done)
     }
 
     async fn published(&self, since: Option<&Place>) -> Result<(Place, Vec<Revocation>), StoreError> {
@@ -383,7 +390,13 @@ impl SessionStore for RedisStore {
         Ok(sessions(entries))
     }
 
-    async fn put_pending(&self, id: &RequestId, login: PendingLogin, client: IpAddr) -> Result<(), StoreError> {
+    async fn put_pending(
+        &self,
+        id: &RequestId,
+        login: PendingLogin,
+        client: IpAddr,
+        _: &Browser<'_>,
+    ) -> Result<(), StoreError> {
         let id = id.as_str();
         let (browser, address) = (self.names.browser(&login.binding), self.names.address("a", client));
         let created = login.created.unix_seconds();
@@ -417,7 +430,7 @@ impl SessionStore for RedisStore {
         self.drop_logins([past.0, past.1, past.2].concat()).await
     }
 
-    async fn pending(&self, id: &str, now: Timestamp) -> Result<PendingState, StoreError> {
+    async fn pending(&self, id: &str, now: Timestamp, _: &Browser<'_>) -> Result<PendingState, StoreError> {
         let (sealed, state): Held = self.link.command(cmd("HMGET").arg(self.names.login(id)).arg("l").arg("s")).await?;
         let login = sealed.and_then(|sealed| self.open(Purpose::PendingLogin, id, &sealed));
         let login = login.and_then(|bytes| wire::decode::<Login>(&bytes)).and_then(Login::into_login);
@@ -431,7 +444,7 @@ impl SessionStore for RedisStore {
         })
     }
 
-    async fn take_pending(&self, id: &str, now: Timestamp) -> Result<TakeOutcome, StoreError> {
+    async fn take_pending(&self, id: &str, now: Timestamp, _: &Browser<'_>) -> Result<TakeOutcome, StoreError> {
         let oldest = now.unix_seconds().saturating_sub(PENDING_SECONDS);
         let mut call = self.scripts.take.key(self.names.login(id));
         let sets: Vec<String> = self.link.script(call.arg(oldest)).await?;
@@ -455,6 +468,7 @@ impl SessionStore for RedisStore {
         id: &RequestId,
         logout: PendingLogout,
         client: IpAddr,
+        _: &Browser<'_>,
     ) -> Result<(), StoreError> {
         let id = id.as_str();
         let sealed = self.seal(Purpose::PendingLogout, id, &wire::encode(&Logout::of(&logout)))?;
@@ -470,7 +484,12 @@ impl SessionStore for RedisStore {
         self.do_each(past.iter().map(drop)).await
     }
 
-    async fn take_pending_logout(&self, id: &str, now: Timestamp) -> Result<Option<PendingLogout>, StoreError> {
+    async fn take_pending_logout(
+        &self,
+        id: &str,
+        now: Timestamp,
+        _: &Browser<'_>,
+    ) -> Result<Option<PendingLogout>, StoreError> {
         let sealed: Option<Vec<u8>> = self.link.command(cmd("GETDEL").arg(self.names.logout(id))).await?;
         let content = sealed.and_then(|sealed| self.open(Purpose::PendingLogout, id, &sealed));
         let logout = content.and_then(|bytes| wire::decode::<Logout>(&bytes)).and_then(Logout::into_logout);

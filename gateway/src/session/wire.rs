@@ -1,4 +1,4 @@
-//! What is kept in Redis, as bytes: a version, then the fields in their order (postcard). Seconds are whole, rounded
+//! What is kept outside of this process, as bytes: a version, then the fields in their order (postcard). Seconds are whole, rounded
 //! down: a session never lasts longer for having been stored.
 //!
 //! Another version's bytes are not read. A reader that must know two has both types.
@@ -122,6 +122,10 @@ impl Record {
             expires: record.expires.unix_seconds(),
             idp_session: record.idp_session.as_deref().map(AtIdp::of),
         }
+    }
+
+    pub(super) fn keep_groups(&mut self, is_kept: impl Fn(&str) -> bool) {
+        self.groups.retain(|name| is_kept(name));
     }
 
     pub(super) fn into_record(self) -> Option<SessionRecord> {
