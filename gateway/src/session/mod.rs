@@ -4,6 +4,7 @@ mod cache;
 mod cookies;
 mod follow;
 mod groups;
+mod kept_forms;
 mod memory;
 mod pending;
 mod pending_logout;
@@ -25,13 +26,14 @@ pub use cookies::{
     is_own_set_cookie, login_cookie, read_own, session_cookie, strip_own,
 };
 pub use groups::Groups;
+pub use kept_forms::FORM_SECONDS;
 pub use memory::MemoryStore;
 pub use pending::PENDING_SECONDS;
 pub use redis::RedisStore;
 pub use revocation::{Effect, Revocation, Target};
 pub use rounds::Rounds;
-pub use store::{ClaimOutcome, Cursor, PendingState, Place, SessionStore, StoreError, TakeOutcome};
-pub use ticket::{BindingHash, BrowserBinding, RandomError, SessionKey, Ticket};
+pub use store::{ClaimOutcome, Cursor, KeepOutcome, PendingState, Place, SessionStore, StoreError, TakeOutcome};
+pub use ticket::{BindingHash, BrowserBinding, FormId, FormKey, FormSecret, RandomError, SessionKey, Ticket};
 pub use types::{
-    Attribute, EndedSession, IdpSession, PendingLogin, PendingLogout, Session, SessionRecord, StoredSession,
+    Attribute, EndedSession, IdpSession, Landing, PendingLogin, PendingLogout, Session, SessionRecord, StoredSession,
 };
