@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
@@ -64,14 +65,24 @@ impl ProxyHttp for Proxy {
         request_road::dress_request(&self.0, session, request, journey)
     }
 
+    async fn request_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        is_end: bool,
+        journey: &mut Journey,
+    ) -> Result<()> {
+        request_road::swap_body(body, is_end, journey);
+        Ok(())
+    }
+
     async fn response_filter(
         &self,
         _session: &mut Session,
         response: &mut ResponseHeader,
         journey: &mut Journey,
     ) -> Result<()> {
-        request_road::clean_response(response, journey);
-        Ok(())
+        request_road::clean_response(response, journey)
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, journey: &mut Journey) -> FailToProxy {

@@ -21,6 +21,7 @@ pub(crate) enum Purpose {
     PendingLogin,
     PendingLogout,
     Revocation,
+    Form,
 }
 
 impl Purpose {
@@ -31,6 +32,7 @@ impl Purpose {
             Self::PendingLogin => b"samlgate pending login\0",
             Self::PendingLogout => b"samlgate pending logout\0",
             Self::Revocation => b"samlgate revocation\0",
+            Self::Form => b"samlgate form\0",
         }
     }
 }

@@ -8,7 +8,7 @@ use super::{Call, depart, set_cookie};
 use crate::login::{self, Wish};
 use crate::pages::{Answer, Purpose, ours};
 use crate::refusal::Refusal;
-use crate::session::{BrowserBinding, Landing, Rounds, login_cookie};
+use crate::session::{BrowserBinding, Rounds, login_cookie};
 use crate::shared::Gateway;
 
 pub(super) async fn serve(call: &Call<'_>) -> Result<Answer, Refusal> {
@@ -38,7 +38,7 @@ pub(super) async fn serve(call: &Call<'_>) -> Result<Answer, Refusal> {
         binding: binding.hash(),
         rounds,
         replaces: call.session.map(|session| session.key),
-        landing: Landing::ReturnUrl,
+        landing: call.landing(),
         entropy: gateway.draw_entropy().map_err(internal)?,
     };
     let started = {

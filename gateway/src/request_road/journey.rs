@@ -4,14 +4,16 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
+use bytes::Bytes;
 use config::Route;
-use http::header::HOST;
+use http::header::{HOST, SET_COOKIE};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::Session as Exchange;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, Result};
 use saml_core::Timestamp;
 
+use super::form::Replay;
 use crate::decide::Permit;
 use crate::exchange::REQUEST_ID;
 use crate::identity_headers::{self, ForwardedContext};
@@ -29,6 +31,8 @@ pub struct Journey {
     pub(super) session: Option<Arc<Session>>,
     pub(super) outcome: Outcome,
     pub(super) permit: Option<Permit>,
+    /// The form that goes on in place of its handle.
+    pub(super) replay: Option<Replay>,
     pub(super) refusal: Option<&'static str>,
     /// A refusal of a phase that can only fail; answered by `apologise`.
     pub(super) unanswered: Option<Refusal>,
@@ -69,6 +73,7 @@ impl Journey {
             session: None,
             outcome: Outcome::Undecided,
             permit: None,
+            replay: None,
             refusal: None,
             unanswered: None,
             servers_tried: 0,
@@ -141,7 +146,7 @@ pub fn dress_request(
     if let Some(host) = &route.host_header {
         request.insert_header(HOST, host)?;
     }
-    Ok(())
+    journey.replay.as_ref().map_or(Ok(()), |replay| replay.dress(request))
 }
 
 fn jwt(
@@ -155,9 +160,21 @@ fn jwt(
     gateway.identity_jwts.issue(session, audience, now).map(Some)
 }
 
-pub fn clean_response(response: &mut ResponseHeader, journey: &Journey) {
+pub fn swap_body(body: &mut Option<Bytes>, is_end: bool, journey: &Journey) {
+    if let Some(replay) = &journey.replay {
+        replay.swap(body, is_end);
+    }
+}
+
+/// # Errors
+/// There is none: a cookie of ours fits into a header.
+pub fn clean_response(response: &mut ResponseHeader, journey: &Journey) -> Result<()> {
     let is_signed_in = journey.permit.as_ref().is_some_and(|permit| permit.identity().is_some());
     identity_headers::clean_response(response, is_signed_in);
+    match &journey.replay {
+        Some(replay) => response.append_header(SET_COOKIE, replay.cleared_cookie()).map(|_| ()),
+        None => Ok(()),
+    }
 }
 
 /// Each server is tried once.

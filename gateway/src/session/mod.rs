@@ -22,13 +22,15 @@ pub mod contract;
 
 pub use cache::{OpenError, SessionLimits, Sessions};
 pub use cookies::{
-    Credential, LOGIN_COOKIE, OwnCookies, SESSION_COOKIE, Stripped, clear_login_cookie, clear_session_cookie,
-    is_own_set_cookie, login_cookie, read_own, session_cookie, strip_own,
+    Credential, FormCookie, LOGIN_COOKIE, OwnCookies, SESSION_COOKIE, Stripped, clear_form_cookie, clear_login_cookie,
+    clear_session_cookie, form_cookie, form_cookies, is_own_set_cookie, login_cookie, read_own, session_cookie,
+    strip_own,
 };
 pub use groups::Groups;
 pub use kept_forms::FORM_SECONDS;
 pub use memory::MemoryStore;
 pub use pending::PENDING_SECONDS;
+pub(crate) use pending::network;
 pub use redis::RedisStore;
 pub use revocation::{Effect, Revocation, Target};
 pub use rounds::Rounds;

@@ -200,6 +200,17 @@ pub enum Landing {
     Form(FormId),
 }
 
+impl Landing {
+    /// Adds what it says to a URL that has a query.
+    #[must_use]
+    pub fn carried_by(self, url: String) -> String {
+        match self {
+            Self::ReturnUrl => url,
+            Self::Form(id) => format!("{url}&form={id}"),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
