@@ -20,6 +20,8 @@ const BODY_WITHIN: Duration = Duration::from_secs(30);
 /// lost to a reset.
 const DRAIN_BYTES: usize = 1024 * 1024;
 const DRAIN_WITHIN: Duration = Duration::from_secs(1);
+/// Of a large form, so that its user reads why it will be lost.
+const DISCARD_BYTES: usize = 64 * 1024 * 1024;
 
 /// Whether the connection may carry another request after this answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +54,28 @@ pub async fn read_body(session: &mut Session, limit: usize) -> Result<Bytes> {
         .map_err(|_| Error::explain(ErrorType::ReadTimedout, "reading a form").into_down())?
 }
 
+/// Reads on to the end of a body and keeps nothing of it. One that does not end in time, or is too long, is left.
+pub async fn discard_body(session: &mut Session) {
+    if !expects_continue(session) {
+        discard(session, DISCARD_BYTES, BODY_WITHIN).await;
+    }
+}
+
+async fn discard(session: &mut Session, mut bytes: usize, within: Duration) {
+    let downstream = session.as_downstream_mut();
+    let read = async {
+        while !downstream.is_body_done()
+            && let Ok(Some(chunk)) = downstream.read_request_body().await
+        {
+            bytes = bytes.saturating_sub(chunk.len());
+            if bytes == 0 {
+                break;
+            }
+        }
+    };
+    let _ = tokio::time::timeout(within, read).await;
+}
+
 /// Writes an answer of ours.
 ///
 /// # Errors
@@ -81,19 +105,8 @@ pub async fn answer(
 /// Reads on to the end of the request, or closes the connection after the answer.
 async fn drain(session: &mut Session, afterwards: Afterwards) {
     // A client that waits for 100 (Continue) sends nothing until then.
-    let is_worth_it = afterwards == Afterwards::KeepOpen && !expects_continue(session);
-    let downstream = session.as_downstream_mut();
-    if is_worth_it && !downstream.is_body_done() {
-        let read = async {
-            let mut rest = DRAIN_BYTES;
-            while let Ok(Some(chunk)) = downstream.read_request_body().await {
-                rest = rest.saturating_sub(chunk.len());
-                if rest == 0 {
-                    break;
-                }
-            }
-        };
-        let _ = tokio::time::timeout(DRAIN_WITHIN, read).await;
+    if afterwards == Afterwards::KeepOpen && !expects_continue(session) {
+        discard(session, DRAIN_BYTES, DRAIN_WITHIN).await;
     }
     let downstream = session.as_downstream_mut();
     if afterwards == Afterwards::Close || !downstream.is_body_done() {

@@ -10,6 +10,7 @@ pub mod decide;
 pub mod endpoints;
 pub mod exchange;
 pub mod explain;
+pub mod forms;
 pub mod identity_headers;
 pub mod identity_jwt;
 pub mod idps;
@@ -25,6 +26,7 @@ pub mod refusal;
 pub mod request_road;
 pub mod respond;
 pub mod return_url;
+mod same_origin;
 mod sealing;
 #[cfg(feature = "second-opinion")]
 pub mod second_opinion;

@@ -30,6 +30,7 @@ pub struct Metrics {
     logouts: IntCounterVec,
     streams_ended: IntCounterVec,
     store_errors: IntCounterVec,
+    forms: IntCounterVec,
     metadata_refresh: IntCounterVec,
     metadata_success: IntGaugeVec,
     keys_held: IntGaugeVec,
@@ -199,6 +200,12 @@ impl Metrics {
                 "Operations that the session store did not answer.",
                 &["op"],
             )?,
+            forms: counters(
+                &registry,
+                "samlgate_forms_total",
+                "Forms whose session had ended: kept, replayed, lost before the login or refused after it, and why.",
+                &["result", "reason"],
+            )?,
             metadata_refresh: counters(
                 &registry,
                 "samlgate_idp_metadata_refresh_total",
@@ -305,6 +312,10 @@ impl Metrics {
 
     pub fn store_failed(&self, operation: &'static str) {
         self.store_errors.with_label_values(&[operation]).inc();
+    }
+
+    pub fn form(&self, result: &'static str, reason: &'static str) {
+        self.forms.with_label_values(&[result, reason]).inc();
     }
 
     pub fn metadata_looked_at(&self, idp: &str, look: Look, now: Timestamp) {

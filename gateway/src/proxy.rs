@@ -70,12 +70,13 @@ impl ProxyHttp for Proxy {
         &self,
         _session: &mut Session,
         body: &mut Option<Bytes>,
-        _end_of_stream: bool,
+        is_end: bool,
         journey: &mut Journey,
     ) -> Result<()> {
         if body.as_ref().is_some_and(|body| !body.is_empty()) {
             request_road::hear(journey);
         }
+        request_road::swap_body(body, is_end, journey);
         Ok(())
     }
 
@@ -85,8 +86,7 @@ impl ProxyHttp for Proxy {
         response: &mut ResponseHeader,
         journey: &mut Journey,
     ) -> Result<()> {
-        request_road::clean_response(response, journey);
-        Ok(())
+        request_road::clean_response(response, journey)
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, journey: &mut Journey) -> FailToProxy {

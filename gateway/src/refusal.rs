@@ -104,6 +104,16 @@ refusals! {
         "the application does not answer ({fault:?}): {problem}",
         "see that the upstream runs at the address in the settings";
 
+    FormExpired = "form_expired",
+        "the kept form is not there any more: it was sent already, is older than 15 minutes, or made room for others",
+        "fill in the form once more; if that happens to many, `samlgate_forms_total` says how many forms are kept and lost";
+    FormOfOtherBrowser = "form_of_other_browser",
+        "this browser has no cookie of the kept form: it was filled in elsewhere, or was sent from here already",
+        "fill in the form once more; cookies must be allowed for this site";
+    FormMisdirected = "form_misdirected",
+        "a kept form was to be sent to an address that is not its own",
+        "send it from the page that shows after the sign-in";
+
     // ---- The login road
     LoginUnknown = "login_unknown",
         "the response answers a login that was never started here, or was forgotten",

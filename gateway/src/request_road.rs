@@ -1,5 +1,6 @@
 //! The request road: from a Pingora session to a decision, and from the decision to what Pingora does.
 
+mod form;
 mod journey;
 mod record;
 mod trouble;
@@ -16,20 +17,21 @@ use pingora::http::RequestHeader;
 use pingora::proxy::Session as Exchange;
 
 use crate::decide::{ClientKind, Decision, Endpoint, RequestFacts, decide};
-use crate::endpoints::{self, Call};
+use crate::endpoints::{self, Call, set_cookie};
 use crate::exchange::{self, Afterwards};
 use crate::ingress;
 use crate::pages::{Answer, redirect};
 use crate::proxy::Handled;
 use crate::refusal::Refusal;
 use crate::respond::{self, Asker, Reader};
-use crate::session::{Browser, Session, read_own};
+use crate::session::{Browser, Landing, Session, read_own};
 use crate::shared::Gateway;
 
-pub use journey::{Journey, clean_response, dress_request, hear, may_try_another_server, peer};
+pub use journey::{Journey, clean_response, dress_request, hear, may_try_another_server, peer, swap_body};
 pub use record::{record, record_ended};
 pub use trouble::apologise;
 
+use form::Fate;
 use journey::Outcome;
 
 /// A client that reads nothing for so long holds an answer, and an upstream's connection, for nothing.
@@ -48,6 +50,12 @@ pub async fn enter(gateway: &Gateway, exchange: &mut Exchange, journey: &mut Jou
     let session = journey.session.as_ref();
     match decide(&gateway.policy, &facts(exchange.req_header(), session.is_some()), session, journey.now) {
         Decision::Forward(permit) => {
+            if form::may_replay(gateway, exchange.req_header(), journey) {
+                match form::replay(gateway, exchange, journey).await? {
+                    Ok(replay) => journey.replay = replay,
+                    Err(refusal) => return refuse(gateway, exchange, journey, &refusal, Afterwards::KeepOpen).await,
+                }
+            }
             gateway.metrics.forwarded(permit.identity().is_some());
             journey.outcome = Outcome::Forward;
             journey.permit = Some(permit);
@@ -55,7 +63,7 @@ pub async fn enter(gateway: &Gateway, exchange: &mut Exchange, journey: &mut Jou
             Ok(Handled::Continue)
         }
         Decision::Serve(endpoint) => serve(gateway, exchange, journey, endpoint).await,
-        Decision::StartLogin { .. } => start_login(gateway, exchange, journey).await,
+        Decision::StartLogin { client } => start_login(gateway, exchange, journey, client).await,
         Decision::Refuse(refusal) => refuse(gateway, exchange, journey, &refusal, Afterwards::KeepOpen).await,
     }
 }
@@ -156,13 +164,32 @@ async fn serve(
     reply(exchange, answer, journey, Afterwards::KeepOpen).await
 }
 
-async fn start_login(gateway: &Gateway, exchange: &mut Exchange, journey: &mut Journey) -> Result<Handled> {
+async fn start_login(
+    gateway: &Gateway,
+    exchange: &mut Exchange,
+    journey: &mut Journey,
+    client: ClientKind,
+) -> Result<Handled> {
     journey.outcome = Outcome::StartLogin;
     gateway.metrics.login_wanted();
+    let fate = match client {
+        ClientKind::FormPost => form::keep(gateway, exchange, journey).await?,
+        ClientKind::Navigation | ClientKind::Frame | ClientKind::Background => Fate::Dropped,
+    };
     let request = exchange.req_header();
     // The browser must come back with GET, whatever it asked with.
     let status = if request.method == Method::POST { StatusCode::SEE_OTHER } else { StatusCode::FOUND };
-    let answer = redirect(status, &gateway.login_url(&own_address(gateway, request)));
+    let return_url = own_address(gateway, request);
+    let (location, cookies) = match fate {
+        Fate::Dropped => (gateway.login_url(&return_url), Vec::new()),
+        Fate::Kept { id, cookies } => (Landing::Form(id).carried_by(gateway.login_url(&return_url)), cookies),
+        // The page, even where the settings leave it out.
+        Fate::Lost(lost) => {
+            (format!("{}&lost={}", gateway.site.with_return("login", &return_url), lost.code()), Vec::new())
+        }
+    };
+    let mut answer = redirect(status, &location);
+    cookies.iter().for_each(|cookie| set_cookie(&mut answer, cookie));
     reply(exchange, answer, journey, Afterwards::KeepOpen).await
 }
 

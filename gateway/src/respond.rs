@@ -42,6 +42,7 @@ struct Plain {
 enum Offer {
     Nothing,
     Repeat,
+    OpenPage,
     SignInAgain,
     OtherAccount,
     LeaveFrame,
@@ -95,6 +96,7 @@ fn actions(site: &Site, offer: Offer, return_url: &str) -> Vec<Action> {
     match offer {
         Offer::Nothing => Vec::new(),
         Offer::Repeat => vec![link("Try again", return_url.to_owned())],
+        Offer::OpenPage => vec![link("Open the page", return_url.to_owned())],
         Offer::SignInAgain => vec![link("Try again", sign_in()), link("Use another account", site.logout_url.clone())],
         Offer::OtherAccount => {
             vec![link("Use another account", site.logout_url.clone()), link("Try again", return_url.to_owned())]
@@ -220,6 +222,24 @@ fn plain(refusal: &Refusal) -> Plain {
             "The application does not answer",
             "It may be starting or under maintenance. Wait a moment, then try again.",
             Offer::Repeat,
+        ),
+        Refusal::FormExpired => say(
+            StatusCode::GONE,
+            "The form is not there any more",
+            "It was sent already, or has waited for longer than 15 minutes. If it did not arrive, fill it in once more.",
+            Offer::OpenPage,
+        ),
+        Refusal::FormOfOtherBrowser => say(
+            StatusCode::GONE,
+            "This browser cannot send the form",
+            "It was filled in elsewhere, or was sent from here already. If it did not arrive, fill it in once more.",
+            Offer::OpenPage,
+        ),
+        Refusal::FormMisdirected => say(
+            StatusCode::BAD_REQUEST,
+            "The form cannot be sent from here",
+            "Nothing was sent. Open the page and fill in the form once more.",
+            Offer::OpenPage,
         ),
         Refusal::LoginUnknown | Refusal::AssertionReplayed => say(
             StatusCode::FORBIDDEN,

@@ -24,6 +24,7 @@ pub(crate) enum Purpose {
     CarriedSession,
     CarriedLogin,
     CarriedLogout,
+    Form,
 }
 
 impl Purpose {
@@ -37,6 +38,7 @@ impl Purpose {
             Self::CarriedSession => b"samlgate carried session\0",
             Self::CarriedLogin => b"samlgate carried login\0",
             Self::CarriedLogout => b"samlgate carried logout\0",
+            Self::Form => b"samlgate form\0",
         }
     }
 }

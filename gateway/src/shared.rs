@@ -7,6 +7,7 @@ use config::{Settings, StoreSettings};
 use saml_core::{IdpId, Signer, TrustError};
 
 use crate::decide::Policy;
+use crate::forms::Forms;
 use crate::identity_headers::{ClaimValues, IdentityHeaders};
 use crate::identity_jwt::{IdentityJwts, JwtKeyError};
 use crate::idps::{Idp, IdpRegistry};
@@ -18,7 +19,7 @@ use crate::pages::Site;
 use crate::refusal::Refusal;
 use crate::return_url::ReturnUrl;
 use crate::session::{
-    MemoryStore, RandomError, RedisStore, SealedStore, SessionLimits, SessionStore, Sessions, StoreError,
+    Landing, MemoryStore, RandomError, RedisStore, SealedStore, SessionLimits, SessionStore, Sessions, StoreError,
 };
 use crate::upstream::Upstreams;
 use crate::verify::Verifier;
@@ -31,6 +32,7 @@ pub struct Gateway {
     pub sessions: Sessions,
     pub upstreams: Upstreams,
     pub verifier: Verifier,
+    pub forms: Forms,
     pub metrics: Metrics,
     pub lifecycle: Arc<Lifecycle>,
     pub random: SystemRandom,
@@ -73,6 +75,7 @@ impl Gateway {
             sessions: Sessions::new(store, &limits),
             upstreams: Upstreams::new(&settings.upstreams),
             verifier: Verifier::new(settings.threads),
+            forms: Forms::new(&keys, settings.service_provider.entity_id.as_str())?,
             metrics: Metrics::new(&settings)?,
             lifecycle: Arc::default(),
             random: SystemRandom::new(),
@@ -134,6 +137,14 @@ impl Gateway {
     /// Where a login with this IdP begins.
     pub fn start_url(&self, idp: &IdpId, return_url: &str) -> String {
         self.site.with_return(&format!("start/{idp}"), return_url)
+    }
+
+    /// Where somebody goes who has just signed in.
+    pub fn landing_url(&self, landing: Landing, return_url: &str) -> String {
+        match landing {
+            Landing::ReturnUrl => return_url.to_owned(),
+            Landing::Form(_) => landing.carried_by(self.site.with_return("replay", return_url)),
+        }
     }
 
     /// Where somebody without a session goes: the login page, or the only IdP where the page is off.

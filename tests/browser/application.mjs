@@ -8,10 +8,11 @@ import { createServer } from "node:http";
 export async function startApplication({ issuer, jwks }) {
   const received = [];
   const server = createServer(async (request, response) => {
-    received.push({ method: request.method, target: request.url, headers: request.headers });
+    const body = Buffer.concat(await request.toArray());
+    received.push({ method: request.method, target: request.url, headers: request.headers, body });
     const verdict = await judge(request.headers["x-samlgate-jwt-assertion"], { issuer, jwks });
     response.setHeader("content-type", "text/html; charset=utf-8");
-    response.end(page(request, verdict));
+    response.end(request.url.startsWith("/form") ? orderForm(request) : page(request, verdict));
   });
   await once(server.listen(0, "127.0.0.1"), "listening");
   return {
@@ -47,6 +48,17 @@ async function claimsOf(token, { issuer, jwks }) {
   if (![claims.aud].flat().includes(issuer)) throw new Error(`audience ${claims.aud}`);
   if (!(claims.exp > Date.now() / 1000)) throw new Error(`expired ${claims.exp}`);
   return claims;
+}
+
+/** With `?file` it takes a file too. */
+function orderForm(request) {
+  const [encoding, file] = request.url.endsWith("?file")
+    ? ["multipart/form-data", '<input type="file" name="file">']
+    : ["application/x-www-form-urlencoded", ""];
+  return `<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>An order</title>
+<form method="post" action="/orders?list=a%2Fb" enctype="${encoding}"><input name="item">${file}<button>Order</button></form>
+`;
 }
 
 function page(request, verdict) {

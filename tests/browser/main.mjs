@@ -10,6 +10,7 @@ import { Checks } from "./lib/checks.mjs";
 import { killAll } from "./lib/processes.mjs";
 import { noScreens, Screens } from "./lib/screens.mjs";
 import { oursOnHttp, oursOnHttps, samlpOnHttp, samlpOnHttps } from "./lib/worlds.mjs";
+import { keptFormsSuite } from "./suites/kept-forms.mjs";
 import { jupyterSuite, jupyterWorld } from "./suites/jupyter.mjs";
 import { signInSuite } from "./suites/sign-in.mjs";
 import { strangerSuite, tamperSuite } from "./suites/signatures.mjs";
@@ -42,6 +43,7 @@ async function everything() {
       if (!isWanted("signatures")) return;
       await strangerSuite(checks, running);
       await tamperSuite(checks, running);
+      if (running.application) await keptFormsSuite(checks, running, setup.screens);
     });
   }
   if (!isWanted("jupyter")) return checks.finish();

@@ -2,12 +2,18 @@
 
 use http::HeaderMap;
 
+/// A boundary has at most 70 characters (RFC 2046 §5.1.1).
+const MAX_CONTENT_TYPE_BYTES: usize = 256;
+pub(crate) const URLENCODED: &str = "application/x-www-form-urlencoded";
+/// What browsers send forms as (HTML, form submission).
+const FORM_TYPES: [&str; 3] = [URLENCODED, "multipart/form-data", "text/plain"];
+
 /// What an unauthenticated caller is answered with; see DESIGN "Without a session".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClientKind {
     /// A browser that goes somewhere: it may be sent to login.
     Navigation,
-    /// A navigation that carries a form: its user lands on a GET after login.
+    /// A navigation that carries a form: it may be kept, or its user lands on a GET after login.
     FormPost,
     /// A navigation inside a frame: a page with a link to the top.
     Frame,
@@ -29,8 +35,10 @@ impl ClientKind {
             (Some("navigate"), Some("document")) => true,
             (Some("navigate"), None) => accepts_html(),
             (None, None) if !headers.contains_key("sec-fetch-site") => {
-                let is_read = matches!(method, "GET" | "HEAD");
-                is_read && accepts_html() && !headers.contains_key("x-requested-with")
+                // Browsers say where a form comes from (Fetch §3.2); programs rarely do.
+                let may_navigate = matches!(method, "GET" | "HEAD")
+                    || method == "POST" && headers.contains_key("origin") && form_type(headers).is_some();
+                may_navigate && accepts_html() && !headers.contains_key("x-requested-with")
             }
             _ => false,
         };
@@ -40,6 +48,18 @@ impl ClientKind {
             _ => Self::Background,
         }
     }
+}
+
+/// The Content-Type of a request that carries a form as browsers send them.
+pub(crate) fn form_type(headers: &HeaderMap) -> Option<&str> {
+    let content_type = headers.get("content-type")?.to_str().ok()?;
+    let is_form = FORM_TYPES.iter().any(|form| is_of_type(content_type, form));
+    let is_plain = content_type.len() <= MAX_CONTENT_TYPE_BYTES && !headers.contains_key("content-encoding");
+    (is_form && is_plain).then_some(content_type)
+}
+
+pub(crate) fn is_of_type(content_type: &str, wanted: &str) -> bool {
+    content_type.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(wanted)
 }
 
 fn is_prefetch(purpose: Option<&str>) -> bool {
@@ -54,12 +74,16 @@ mod tests {
     use super::*;
     use http::{HeaderName, HeaderValue};
 
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        let header = |(name, value): &(&'static str, &str)| {
+            (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())
+        };
+        pairs.iter().map(header).collect()
+    }
+
     #[track_caller]
-    fn check(method: &str, headers: &[(&'static str, &'static str)], expected: ClientKind) {
-        let headers = headers
-            .iter()
-            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
-            .collect();
+    fn check(method: &str, pairs: &[(&'static str, &'static str)], expected: ClientKind) {
+        let headers = headers(pairs);
         assert_eq!(ClientKind::of(method, &headers), expected, "{method} {headers:?}");
     }
 
@@ -78,6 +102,38 @@ mod tests {
         check("POST", &[NAVIGATE, ("sec-fetch-dest", "document"), HTML], ClientKind::FormPost);
         check("GET", &[HTML], ClientKind::Navigation);
         check("HEAD", &[HTML], ClientKind::Navigation);
+    }
+
+    #[test]
+    fn a_browser_without_fetch_metadata_sends_forms_too() {
+        const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
+        const ORIGIN: (&str, &str) = ("origin", "https://app.example.com");
+        check("POST", &[HTML, FORM, ORIGIN], ClientKind::FormPost);
+        check("POST", &[HTML, FORM], ClientKind::Background);
+        check("POST", &[FORM, ORIGIN], ClientKind::Background);
+        check("POST", &[HTML, ORIGIN, ("content-type", "application/json")], ClientKind::Background);
+        check("POST", &[HTML, FORM, ORIGIN, ("x-requested-with", "XMLHttpRequest")], ClientKind::Background);
+        check("POST", &[HTML, FORM, ORIGIN, ("sec-fetch-site", "same-origin")], ClientKind::Background);
+    }
+
+    #[test]
+    fn what_browsers_send_as_a_form_is_one() {
+        let long = format!("multipart/form-data; boundary={}", "a".repeat(MAX_CONTENT_TYPE_BYTES));
+        for (content_type, expected) in [
+            (URLENCODED, true),
+            ("Application/X-WWW-Form-Urlencoded;charset=utf-8", true),
+            ("multipart/form-data; boundary=----WebKitFormBoundaryX", true),
+            ("text/plain", true),
+            ("application/json", false),
+            ("text/plainer", false),
+            ("", false),
+            (&long, false),
+        ] {
+            let headers = headers(&[("content-type", content_type)]);
+            assert_eq!(form_type(&headers), expected.then_some(content_type));
+        }
+        assert_eq!(form_type(&headers(&[])), None);
+        assert_eq!(form_type(&headers(&[("content-type", URLENCODED), ("content-encoding", "gzip")])), None);
     }
 
     #[test]

@@ -20,6 +20,7 @@ use crate::refusal::{Refusal, shortened};
 use crate::session::Session;
 
 pub use client::ClientKind;
+pub(crate) use client::{URLENCODED, form_type, is_of_type};
 pub(crate) use path::{Readings, is_under};
 pub use policy::{Policy, is_authority_of};
 
@@ -80,6 +81,7 @@ pub enum Endpoint {
     Start,
     Acs,
     Resume,
+    Replay,
     Metadata,
     Logout,
     Slo,

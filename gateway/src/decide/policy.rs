@@ -95,6 +95,7 @@ impl Policy {
             "/login" => Some(Endpoint::Login),
             "/acs" => Some(Endpoint::Acs),
             "/resume" => Some(Endpoint::Resume),
+            "/replay" => Some(Endpoint::Replay),
             "/metadata" => Some(Endpoint::Metadata),
             "/logout" => Some(Endpoint::Logout),
             "/slo" if self.has_single_logout => Some(Endpoint::Slo),

@@ -3,25 +3,39 @@
 use http::StatusCode;
 
 use super::Call;
-use crate::pages::{Answer, LoginButton, LoginPage, Reach, page, redirect};
+use crate::forms::Lost;
+use crate::pages::{Answer, FormNotice, LoginButton, LoginPage, Reach, page, redirect};
 use crate::refusal::Refusal;
+use crate::session::Landing;
 
 pub(super) fn serve(call: &Call<'_>) -> Result<Answer, Refusal> {
-    let (gateway, return_url) = (call.gateway, call.return_url());
+    let (gateway, return_url, landing) = (call.gateway, call.return_url(), call.landing());
     if call.session.is_some() {
-        return Ok(redirect(StatusCode::SEE_OTHER, &return_url));
+        return Ok(redirect(StatusCode::SEE_OTHER, &gateway.landing_url(landing, &return_url)));
     }
     let idps = &gateway.settings.identity_providers;
-    if let (false, [only]) = (gateway.settings.login_page, idps.as_slice()) {
-        return Ok(redirect(StatusCode::FOUND, &gateway.start_url(&only.id, &return_url)));
+    let form = form(call, landing);
+    let is_shown = gateway.settings.login_page || matches!(form, Some(FormNotice::Lost(_)));
+    let start = |idp| landing.carried_by(gateway.start_url(idp, &return_url));
+    if let (false, [only]) = (is_shown, idps.as_slice()) {
+        return Ok(redirect(StatusCode::FOUND, &start(&only.id)));
     }
     let buttons = idps
         .iter()
         .map(|idp| LoginButton {
             text: &idp.button.text,
             image_url: idp.button.image_url.as_deref(),
-            href: gateway.start_url(&idp.id, &return_url),
+            href: start(&idp.id),
         })
         .collect();
-    Ok(page(&gateway.site, StatusCode::OK, Reach::Ours, &LoginPage { site: &gateway.site, buttons }))
+    Ok(page(&gateway.site, StatusCode::OK, Reach::Ours, &LoginPage { site: &gateway.site, form, buttons }))
+}
+
+/// What the page says of a form that brought its user here. Of one that this browser cannot send it says nothing.
+fn form(call: &Call<'_>, landing: Landing) -> Option<FormNotice> {
+    if let Some(lost) = call.parameter("lost").and_then(|code| Lost::parse(&code)) {
+        return Some(FormNotice::Lost(lost.reason()));
+    }
+    let is_here = call.form_cookies().iter().any(|cookie| landing == Landing::Form(cookie.secret.key().id()));
+    is_here.then_some(FormNotice::Kept)
 }

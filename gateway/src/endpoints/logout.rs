@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use http::header::ORIGIN;
-use http::{HeaderMap, Method, StatusCode};
+use http::{Method, StatusCode};
 
 use super::{Call, depart, set_cookie};
 use crate::identity_jwt::session_reference;
@@ -12,7 +11,10 @@ use crate::login::Departure;
 use crate::metrics::{Initiator, LogoutResult};
 use crate::pages::{Answer, AtIdp, LogoutPage, Purpose, Reach, SignedOutPage, page};
 use crate::refusal::Refusal;
-use crate::session::{Effect, IdpSession, PendingLogout, Session, clear_login_cookie, clear_session_cookie};
+use crate::same_origin::is_same_origin;
+use crate::session::{
+    Effect, IdpSession, PendingLogout, Session, clear_form_cookie, clear_login_cookie, clear_session_cookie,
+};
 use crate::shared::Gateway;
 use crate::single_logout::Sender;
 
@@ -54,6 +56,12 @@ async fn sign_out(call: &Call<'_>) -> Result<Answer, Refusal> {
     call.browser.forget_record();
     set_cookie(&mut answer, &clear_session_cookie());
     set_cookie(&mut answer, &clear_login_cookie());
+    for form in call.form_cookies() {
+        // Whoever signs in here next does not send it. What the store cannot forget now it collects.
+        set_cookie(&mut answer, &clear_form_cookie(form.secret.key().id()));
+        let taken = gateway.store().take_form(&form.secret.key()).await;
+        let _ = gateway.stored("take_form", taken);
+    }
     Ok(answer)
 }
 
@@ -122,39 +130,4 @@ pub(super) fn signed_out(call: &Call<'_>, at_idp: AtIdp) -> Answer {
 
 pub(super) fn internal(error: impl std::fmt::Display) -> Refusal {
     Refusal::Internal { problem: error.to_string() }
-}
-
-/// Sec-Fetch-Site where the browser sends it, else Origin; with neither the page is not known to be ours.
-fn is_same_origin(headers: &HeaderMap, origin: &str) -> bool {
-    match headers.get("sec-fetch-site") {
-        Some(site) => site == "same-origin",
-        None => headers.get(ORIGIN).is_some_and(|value| value == origin),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use http::{HeaderName, HeaderValue};
-
-    use super::*;
-
-    #[track_caller]
-    fn check(headers: &[(&'static str, &'static str)], expected: bool) {
-        let headers = headers
-            .iter()
-            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
-            .collect();
-        assert_eq!(is_same_origin(&headers, "https://app.example.com"), expected);
-    }
-
-    #[test]
-    fn only_our_own_page_signs_out() {
-        check(&[("sec-fetch-site", "same-origin")], true);
-        check(&[("origin", "https://app.example.com")], true);
-        check(&[], false);
-        check(&[("origin", "null")], false);
-        check(&[("origin", "https://app.example.com.evil.example")], false);
-        check(&[("sec-fetch-site", "same-site"), ("origin", "https://app.example.com")], false);
-        check(&[("sec-fetch-site", "cross-site"), ("origin", "https://app.example.com")], false);
-    }
 }

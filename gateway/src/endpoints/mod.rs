@@ -6,6 +6,7 @@ mod jwks;
 mod login_page;
 mod logout;
 mod metadata;
+mod replay;
 mod resume;
 mod slo;
 mod start;
@@ -24,7 +25,7 @@ use crate::decide::Endpoint;
 use crate::login::Departure;
 use crate::pages::{Answer, PostPage, Purpose, Reach, Site, page, redirect};
 use crate::refusal::Refusal;
-use crate::session::{Browser, BrowserBinding, Session};
+use crate::session::{Browser, BrowserBinding, FormCookie, FormId, Landing, Session, form_cookies};
 use crate::shared::Gateway;
 
 /// The largest body that an endpoint reads; of the ACS, see [`saml_core::MAX_FORM_BYTES`].
@@ -57,6 +58,7 @@ const fn methods(endpoint: Endpoint) -> &'static str {
         Endpoint::Login
         | Endpoint::Start
         | Endpoint::Resume
+        | Endpoint::Replay
         | Endpoint::Metadata
         | Endpoint::Userinfo
         | Endpoint::Jwks
@@ -74,7 +76,13 @@ pub fn reads_body(endpoint: Endpoint, method: &Method) -> bool {
 /// Whether people look at the endpoint in a browser; others are asked by programs.
 pub const fn is_for_people(endpoint: Endpoint) -> bool {
     match endpoint {
-        Endpoint::Login | Endpoint::Start | Endpoint::Acs | Endpoint::Resume | Endpoint::Logout | Endpoint::Slo => true,
+        Endpoint::Login
+        | Endpoint::Start
+        | Endpoint::Acs
+        | Endpoint::Resume
+        | Endpoint::Replay
+        | Endpoint::Logout
+        | Endpoint::Slo => true,
         Endpoint::Metadata
         | Endpoint::Userinfo
         | Endpoint::Jwks
@@ -96,6 +104,7 @@ pub async fn serve(endpoint: Endpoint, call: &Call<'_>) -> Result<Answer, Refusa
         Endpoint::Start => start::serve(call).await,
         Endpoint::Acs => acs::serve(call).await,
         Endpoint::Resume => resume::serve(call),
+        Endpoint::Replay => replay::serve(call).await,
         Endpoint::Metadata => Ok(metadata::serve(call)),
         Endpoint::Logout => logout::serve(call).await,
         Endpoint::Slo => slo::serve(call).await,
@@ -118,6 +127,15 @@ impl Call<'_> {
     /// `rd`, checked.
     pub fn return_url(&self) -> String {
         self.gateway.return_url(self.parameter("rd").as_deref())
+    }
+
+    /// Where the login leads, as `form` says.
+    fn landing(&self) -> Landing {
+        self.parameter("form").and_then(|id| FormId::parse(&id)).map_or(Landing::ReturnUrl, Landing::Form)
+    }
+
+    fn form_cookies(&self) -> Vec<FormCookie> {
+        form_cookies(self.headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes))
     }
 
     /// The login cookie, if there is exactly one good one.
@@ -144,7 +162,7 @@ fn depart(site: &Site, redirect_status: StatusCode, departure: &Departure, purpo
     }
 }
 
-pub fn set_cookie(answer: &mut Answer, cookie: &str) {
+pub(crate) fn set_cookie(answer: &mut Answer, cookie: &str) {
     if let Ok(value) = HeaderValue::from_str(cookie) {
         answer.headers_mut().append(SET_COOKIE, value);
     }

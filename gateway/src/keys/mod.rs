@@ -109,6 +109,14 @@ impl Key {
 }
 
 impl KeyRing {
+    /// Of this process alone, and gone with it.
+    ///
+    /// # Errors
+    /// The random source failed.
+    pub(crate) fn made() -> Result<Self, KeyError> {
+        Ok(Self::new(make(Kind::Secret)?, None, None))
+    }
+
     /// Half way through a rotation the previous key is still the current one: nothing is looked for, or published, twice.
     fn new(current: Key, previous: Option<Key>, next: Option<Key>) -> Self {
         let is_another = |key: &Key| !bool::from(key.bytes().ct_eq(current.bytes()));
@@ -149,8 +157,7 @@ impl StoreKeys {
     /// # Errors
     /// The random source failed.
     pub fn made() -> Result<Self, KeyError> {
-        let ring = || Ok::<_, KeyError>(Arc::new(KeyRing::new(make(Kind::Secret)?, None, None)));
-        Ok(Self { seal: ring()?, index: ring()? })
+        Ok(Self { seal: Arc::new(KeyRing::made()?), index: Arc::new(KeyRing::made()?) })
     }
 }
 

@@ -23,7 +23,17 @@ pub const OURS: HeaderName = HeaderName::from_static("x-samlgate");
 #[template(path = "login.html")]
 pub struct LoginPage<'a> {
     pub site: &'a Site,
+    /// Of the form that brought the user here.
+    pub form: Option<FormNotice>,
     pub buttons: Vec<LoginButton<'a>>,
+}
+
+/// What the user should know of a form before signing in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FormNotice {
+    Kept,
+    /// Why.
+    Lost(&'static str),
 }
 
 pub struct LoginButton<'a> {
@@ -75,6 +85,16 @@ impl Purpose {
             Self::SignOut => "Signing out",
         }
     }
+}
+
+/// Sends a kept form on.
+#[derive(Template)]
+#[template(path = "replay.html")]
+pub struct ReplayPage<'a> {
+    pub site: &'a Site,
+    /// The form's own address, whole.
+    pub action: &'a str,
+    pub handle: &'a str,
 }
 
 #[derive(Template)]

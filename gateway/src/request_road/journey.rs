@@ -4,14 +4,16 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
+use bytes::Bytes;
 use config::Route;
-use http::header::HOST;
+use http::header::{HOST, SET_COOKIE};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::Session as Exchange;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, Result};
 use saml_core::Timestamp;
 
+use super::form::Replay;
 use super::under_way;
 use crate::decide::Permit;
 use crate::exchange::REQUEST_ID;
@@ -32,6 +34,8 @@ pub struct Journey {
     pub(super) set_cookies: Vec<String>,
     pub(super) outcome: Outcome,
     pub(super) permit: Option<Permit>,
+    /// The form that goes on in place of its handle.
+    pub(super) replay: Option<Replay>,
     pub(super) refusal: Option<&'static str>,
     /// A refusal of a phase that can only fail; answered by `apologise`.
     pub(super) unanswered: Option<Refusal>,
@@ -73,6 +77,7 @@ impl Journey {
             set_cookies: Vec::new(),
             outcome: Outcome::Undecided,
             permit: None,
+            replay: None,
             refusal: None,
             unanswered: None,
             servers_tried: 0,
@@ -145,7 +150,7 @@ pub fn dress_request(
     if let Some(host) = &route.host_header {
         request.insert_header(HOST, host)?;
     }
-    Ok(())
+    journey.replay.as_ref().map_or(Ok(()), |replay| replay.dress(request))
 }
 
 fn jwt(
@@ -159,12 +164,24 @@ fn jwt(
     gateway.identity_jwts.issue(session, audience, now).map(Some)
 }
 
-pub fn clean_response(response: &mut ResponseHeader, journey: &Journey) {
+pub fn swap_body(body: &mut Option<Bytes>, is_end: bool, journey: &Journey) {
+    if let Some(replay) = &journey.replay {
+        replay.swap(body, is_end);
+    }
+}
+
+/// # Errors
+/// There is none: a cookie of ours fits into a header.
+pub fn clean_response(response: &mut ResponseHeader, journey: &Journey) -> Result<()> {
     let is_signed_in = journey.permit.as_ref().is_some_and(|permit| permit.identity().is_some());
     identity_headers::clean_response(response, is_signed_in);
     // Behind the cleaning: the upstream's cookies of our names are gone, and these are ours.
     identity_headers::hand_cookies(response, &journey.set_cookies);
     under_way::answered(response.status);
+    match &journey.replay {
+        Some(replay) => response.append_header(SET_COOKIE, replay.cleared_cookie()).map(|_| ()),
+        None => Ok(()),
+    }
 }
 
 /// What a client sends counts as use of its session, however long ago the exchange began.

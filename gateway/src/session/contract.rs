@@ -14,9 +14,9 @@ use super::cache::lock;
 use super::pending::PENDING_SECONDS;
 use super::revocation::{Effect, Revocation, Target};
 use super::rounds::Rounds;
-use super::store::{ClaimOutcome, PendingState, SessionStore, StoreError, TakeOutcome};
-use super::ticket::{BrowserBinding, SessionKey, Ticket};
-use super::types::{IdpSession, PendingLogin, PendingLogout, SessionRecord, StoredSession};
+use super::store::{ClaimOutcome, KeepOutcome, PendingState, SessionStore, StoreError, TakeOutcome};
+use super::ticket::{BrowserBinding, FormKey, FormSecret, SessionKey, Ticket};
+use super::types::{IdpSession, Landing, PendingLogin, PendingLogout, SessionRecord, StoredSession};
 
 /// Makes an empty store.
 pub type Make<'a> = &'a (dyn Fn() -> Arc<dyn SessionStore> + Sync);
@@ -34,6 +34,7 @@ pub async fn run(make: Make<'_>) {
     the_eleventh_login_of_a_browser_drops_the_first(visit()).await;
     a_pending_logout_has_one_taker(visit()).await;
     tells_others_of_revocations(visit()).await;
+    a_login_comes_back_with_its_landing(visit()).await;
     if !make().keeps_sessions() {
         finds_nobody(visit()).await;
         return;
@@ -42,6 +43,8 @@ pub async fn run(make: Make<'_>) {
     single_logout_finds_what_is_still_there(visit()).await;
     finds_the_sessions_of_a_user(visit()).await;
     a_walk_meets_every_session(visit()).await;
+    a_form_has_one_taker(make()).await;
+    strangers_do_not_fill_the_store_with_forms(make()).await;
 }
 
 /// A browser before a store: whatever the store has it carry, it carries.
@@ -189,6 +192,10 @@ pub fn ticket() -> Ticket {
     Ticket::generate(&SystemRandom::new()).expect("random bytes")
 }
 
+pub fn form_key() -> FormKey {
+    FormSecret::generate(&SystemRandom::new()).expect("random bytes").key()
+}
+
 fn request(number: u8) -> RequestId {
     RequestId::from_random([number; 20])
 }
@@ -202,6 +209,7 @@ fn login(browser: &BrowserBinding, created: i64) -> PendingLogin {
         authentication: Authentication::Any,
         rounds: Rounds::none(at(created)),
         replaces: None,
+        landing: Landing::Form(form_key().id()),
     }
 }
 
@@ -526,4 +534,62 @@ pub async fn claims_an_assertion_once(make: Make<'_>, one: ReplayKey, other: Rep
     assert_eq!(winners, 1);
     assert_eq!(store.claim_assertion(&other, at(100), at(0)).await.expect("asked"), ClaimOutcome::Claimed);
     assert_eq!(store.claim_assertion(&one, at(300), at(99)).await.expect("asked"), ClaimOutcome::AlreadyClaimed);
+}
+
+async fn a_login_comes_back_with_its_landing(store: Visitor) {
+    let browser = browser();
+    for (number, landing) in [Landing::ReturnUrl, Landing::Form(form_key().id())].into_iter().enumerate() {
+        let id = request(u8::try_from(number).expect("few"));
+        store.put_pending(&id, PendingLogin { landing, ..login(&browser, 0) }, CLIENT).await.expect("put");
+        let PendingState::Open(open) = store.pending(id.as_str(), at(1)).await.expect("asked") else {
+            panic!("not open");
+        };
+        assert_eq!(open.landing, landing);
+    }
+}
+
+async fn a_form_has_one_taker(store: Arc<dyn SessionStore>) {
+    let (key, other) = (form_key(), form_key());
+    let sealed: Vec<u8> = (0..=255).cycle().take(1024 * 1024).collect();
+    assert!(store.form(&key).await.expect("asked").is_none());
+    for (key, content) in [(&key, sealed.clone()), (&other, vec![1])] {
+        assert_eq!(store.put_form(key, content, at(0), CLIENT).await.expect("put"), KeepOutcome::Kept);
+    }
+    for _ in 0..2 {
+        assert!(store.form(&key).await.expect("asked").is_some_and(|found| found == sealed), "looking takes nothing");
+    }
+    let racers: Vec<_> = (0..16)
+        .map(|_| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move { store.take_form(&key).await.expect("asked") })
+        })
+        .collect();
+    let mut taken = Vec::new();
+    for racer in racers {
+        taken.extend(racer.await.expect("ran"));
+    }
+    assert!(taken == [sealed]);
+    assert!(store.form(&key).await.expect("asked").is_none());
+    assert_eq!(store.take_form(&other).await.expect("asked"), Some(vec![1]));
+}
+
+/// Whether it turns the flood away or lets it push out its own: what stays is bounded, and another's form is there.
+async fn strangers_do_not_fill_the_store_with_forms(store: Arc<dyn SessionStore>) {
+    const MEBIBYTE: usize = 1024 * 1024;
+    let flood: Vec<FormKey> = (0..80).map(|_| form_key()).collect();
+    let (before, after) = (form_key(), form_key());
+    let somebody = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1));
+    assert_eq!(store.put_form(&before, vec![1], at(0), somebody).await.expect("put"), KeepOutcome::Kept);
+    for key in &flood {
+        let _ = store.put_form(key, vec![0; MEBIBYTE], at(0), CLIENT).await.expect("put");
+    }
+    assert_eq!(store.put_form(&after, vec![1], at(0), somebody).await.expect("put"), KeepOutcome::Kept);
+    let mut kept = 0;
+    for key in &flood {
+        kept += usize::from(store.form(key).await.expect("asked").is_some());
+    }
+    assert!((1..64).contains(&kept), "{kept}");
+    for key in [&before, &after] {
+        assert_eq!(store.form(key).await.expect("asked"), Some(vec![1]));
+    }
 }

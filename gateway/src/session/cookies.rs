@@ -1,13 +1,17 @@
-//! Our two cookies: found among those of the request, written for the browser, kept from the upstream.
+//! Our cookies: found among those of the request, written for the browser, kept from the upstream.
 //!
 //! Found by a hand scan: it runs on every request and costs a quarter of what splitting into cookies does.
 
+use std::cmp::Reverse;
 use std::time::Duration;
 
 use cookie::{Cookie, SameSite};
 use memchr::memchr_iter;
+use saml_core::Timestamp;
+use zeroize::Zeroizing;
 
-use super::ticket::{BrowserBinding, Ticket};
+use super::kept_forms::FORM_SECONDS;
+use super::ticket::{BrowserBinding, FormId, FormSecret, Ticket};
 
 /// `__Host-` makes browsers insist on Secure, Path=/ and no Domain (RFC 6265bis §4.1.3.2).
 pub const SESSION_COOKIE: &str = "__Host-samlgate";
@@ -16,6 +20,11 @@ pub const LOGIN_COOKIE: &str = "__Host-samlgate-login";
 pub(super) const LOGOUT_COOKIE: &str = "__Host-samlgate-logout";
 /// Before the number of a piece of the session's record, where the browser carries that.
 pub(super) const CHUNK_PREFIX: &str = "__Host-samlgate-";
+
+/// Then comes the id of a kept form.
+const FORM_COOKIE_PREFIX: &str = "__Host-samlgate-form-";
+/// What is looked at of a header that somebody filled with them; a browser keeps four.
+const MAX_FORM_COOKIES: usize = 16;
 
 /// Every cookie whose name begins like this is ours.
 const OWN_PREFIXES: [&[u8]; 2] = [b"__host-samlgate", b"__secure-samlgate"];
@@ -54,6 +63,27 @@ pub fn read_own<'a>(headers: impl IntoIterator<Item = &'a [u8]>) -> OwnCookies {
         }
     }
     OwnCookies { session: session.read(Ticket::parse), login: login.read(BrowserBinding::parse) }
+}
+
+/// The cookie of a kept form: its secret, and when it was set.
+pub struct FormCookie {
+    pub secret: FormSecret,
+    pub set: Timestamp,
+}
+
+/// The newest first. Only those whose name is of their secret.
+pub fn form_cookies<'a>(headers: impl IntoIterator<Item = &'a [u8]>) -> Vec<FormCookie> {
+    let pairs = headers.into_iter().flat_map(pairs).map(|pair| name_and_value(trim_ows(pair)));
+    let named = pairs.filter_map(|(name, value)| Some((name.strip_prefix(FORM_COOKIE_PREFIX.as_bytes())?, value)));
+    let read = |(id, value): (&[u8], &[u8])| {
+        let (secret, set) = std::str::from_utf8(value).ok()?.split_once('.')?;
+        let secret = FormSecret::parse(secret.as_bytes())?;
+        let set = Timestamp::from_unix(set.parse().ok()?, 0);
+        (secret.key().id().to_string().as_bytes() == id).then_some(FormCookie { secret, set })
+    };
+    let mut cookies: Vec<_> = named.take(MAX_FORM_COOKIES).filter_map(read).collect();
+    cookies.sort_by_key(|cookie| Reverse(cookie.set));
+    cookies
 }
 
 #[derive(Clone, Copy)]
@@ -148,6 +178,21 @@ pub(super) fn is_chunk(name: &str) -> bool {
         .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
+/// It binds the form to the browser: whoever sends the form must have it. `SameSite=Lax`: the way from the IdP to the page
+/// that replays the form ends in redirects that began at another site.
+pub fn form_cookie(secret: &FormSecret, now: Timestamp) -> String {
+    let value = Zeroizing::new(format!("{}.{}", secret.to_text().as_str(), now.unix_seconds()));
+    build(&form_cookie_name(secret.key().id()), &value, SameSite::Lax, Some(FORM_SECONDS))
+}
+
+pub fn clear_form_cookie(id: FormId) -> String {
+    build(&form_cookie_name(id), "", SameSite::Lax, Some(0))
+}
+
+fn form_cookie_name(id: FormId) -> String {
+    format!("{FORM_COOKIE_PREFIX}{id}")
+}
+
 pub(super) fn build(name: &str, value: &str, same_site: SameSite, max_age_seconds: Option<i64>) -> String {
     let cookie = Cookie::build((name, value)).secure(true).http_only(true).same_site(same_site).path("/");
     match max_age_seconds {
@@ -199,6 +244,7 @@ fn is_own_pair(pair: &[u8]) -> bool {
 mod tests {
     use super::*;
     use crate::session::contract::ticket;
+    use aws_lc_rs::rand::SystemRandom;
     use proptest::prelude::*;
 
     fn kind<T>(credential: &Credential<T>) -> &'static str {
@@ -267,6 +313,29 @@ mod tests {
         );
         assert_eq!(clear_session_cookie(), "__Host-samlgate=; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=0");
         assert_eq!(clear_login_cookie(), "__Host-samlgate-login=; HttpOnly; SameSite=None; Secure; Path=/; Max-Age=0");
+    }
+
+    #[test]
+    fn form_cookies_come_back_newest_first_and_under_their_own_names() {
+        let secrets: Vec<_> = (0..20).map(|_| FormSecret::generate(&SystemRandom::new()).unwrap()).collect();
+        let set = |secret: &FormSecret, time| {
+            form_cookie(secret, Timestamp::from_unix(time, 0)).split(';').next().unwrap().to_owned()
+        };
+        let read = |header: &str| -> Vec<_> {
+            form_cookies([header.as_bytes()])
+                .iter()
+                .map(|cookie| (cookie.secret.key(), cookie.set.unix_seconds()))
+                .collect()
+        };
+        let [one, two, three] = [&secrets[0], &secrets[1], &secrets[2]];
+        let header = format!("a=b; {}; {};{}; __Host-samlgate-form-x=y", set(one, 5), set(two, 9), set(three, 7));
+        assert_eq!(read(&header), [(two.key(), 9), (three.key(), 7), (one.key(), 5)]);
+        assert_eq!(read(&set(one, 5).replace(&one.key().id().to_string(), &two.key().id().to_string())), []);
+        assert_eq!(read(&set(one, 5).replace(".5", "")), []);
+        let all: Vec<_> = secrets.iter().map(|secret| set(secret, 1)).collect();
+        assert_eq!(read(&all.join("; ")).len(), MAX_FORM_COOKIES);
+        let written = form_cookie(one, Timestamp::from_unix(5, 0));
+        assert!(written.ends_with("; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=900"), "{written}");
     }
 
     #[track_caller]

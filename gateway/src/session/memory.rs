@@ -15,11 +15,14 @@ use saml_core::{IdpId, NameId, NamedSessions, ReplayKey, RequestId, Timestamp};
 
 use super::browser::Browser;
 use super::claims::Claims;
+use super::kept_forms::KeptForms;
 use super::pending::PendingLogins;
 use super::pending_logout::PendingLogouts;
 use super::revocation::{Effect, Revocation};
-use super::store::{ClaimOutcome, Cursor, PendingState, Place, SessionStore, StoreError, TakeOutcome, Whereabouts};
-use super::ticket::{KeyHasher, SessionKey, Ticket};
+use super::store::{
+    ClaimOutcome, Cursor, KeepOutcome, PendingState, Place, SessionStore, StoreError, TakeOutcome, Whereabouts,
+};
+use super::ticket::{FormKey, KeyHasher, SessionKey, Ticket};
 use super::types::{PendingLogin, PendingLogout, SessionRecord, StoredSession};
 
 /// How many sessions are read under the lock.
@@ -31,6 +34,7 @@ pub struct MemoryStore {
     pending: Mutex<PendingLogins>,
     pending_logouts: Mutex<PendingLogouts>,
     claims: Mutex<Claims>,
+    forms: Mutex<KeptForms>,
 }
 
 #[derive(Default)]
@@ -51,6 +55,7 @@ impl MemoryStore {
             pending: Mutex::default(),
             pending_logouts: Mutex::default(),
             claims: Mutex::default(),
+            forms: Mutex::default(),
         }
     }
 }
@@ -168,6 +173,25 @@ impl SessionStore for MemoryStore {
         now: Timestamp,
     ) -> Result<ClaimOutcome, StoreError> {
         Ok(lock(&self.claims).claim(*key.as_bytes(), until, now))
+    }
+
+    async fn put_form(
+        &self,
+        key: &FormKey,
+        sealed: Vec<u8>,
+        now: Timestamp,
+        client: IpAddr,
+    ) -> Result<KeepOutcome, StoreError> {
+        lock(&self.forms).put(*key, sealed, now, client);
+        Ok(KeepOutcome::Kept)
+    }
+
+    async fn form(&self, key: &FormKey) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(lock(&self.forms).get(key))
+    }
+
+    async fn take_form(&self, key: &FormKey) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(lock(&self.forms).take(key))
     }
 }
 

@@ -6,6 +6,7 @@ mod claims;
 mod cookies;
 mod follow;
 mod groups;
+mod kept_forms;
 mod memory;
 mod pending;
 mod pending_logout;
@@ -27,19 +28,22 @@ pub mod contract;
 pub use browser::Browser;
 pub use cache::{OpenError, SessionLimits, Sessions};
 pub use cookies::{
-    Credential, LOGIN_COOKIE, OwnCookies, SESSION_COOKIE, Stripped, clear_login_cookie, clear_session_cookie,
-    is_own_set_cookie, login_cookie, read_own, session_cookie, strip_own,
+    Credential, FormCookie, LOGIN_COOKIE, OwnCookies, SESSION_COOKIE, Stripped, clear_form_cookie, clear_login_cookie,
+    clear_session_cookie, form_cookie, form_cookies, is_own_set_cookie, login_cookie, read_own, session_cookie,
+    strip_own,
 };
 pub use groups::Groups;
+pub use kept_forms::FORM_SECONDS;
 pub use memory::MemoryStore;
 pub use pending::PENDING_SECONDS;
+pub(crate) use pending::network;
 pub use redis::RedisStore;
 pub use revocation::{Effect, Revocation, Target};
 pub use rounds::Rounds;
 pub use sealed::SealedStore;
-pub use store::{ClaimOutcome, Cursor, PendingState, Place, SessionStore, StoreError, TakeOutcome};
+pub use store::{ClaimOutcome, Cursor, KeepOutcome, PendingState, Place, SessionStore, StoreError, TakeOutcome};
 pub use streams::{StreamEnd, Watch};
-pub use ticket::{BindingHash, BrowserBinding, RandomError, SessionKey, Ticket};
+pub use ticket::{BindingHash, BrowserBinding, FormId, FormKey, FormSecret, RandomError, SessionKey, Ticket};
 pub use types::{
-    Attribute, EndedSession, IdpSession, PendingLogin, PendingLogout, Session, SessionRecord, StoredSession,
+    Attribute, EndedSession, IdpSession, Landing, PendingLogin, PendingLogout, Session, SessionRecord, StoredSession,
 };

@@ -123,7 +123,7 @@ fn is_over(login: &PendingLogin, seconds: i64, now: Timestamp) -> bool {
 }
 
 /// One household or company has a whole /64 of IPv6: bounding by single address would bound nothing.
-pub(super) fn network(client: IpAddr) -> IpAddr {
+pub(crate) fn network(client: IpAddr) -> IpAddr {
     match client.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
         v4 => v4,
@@ -148,6 +148,7 @@ mod tests {
     use super::*;
     use crate::session::rounds::Rounds;
     use crate::session::ticket::BrowserBinding;
+    use crate::session::types::Landing;
     use saml_core::{Authentication, IdpId};
     use std::net::Ipv4Addr;
 
@@ -170,6 +171,7 @@ mod tests {
             authentication: Authentication::Any,
             rounds: Rounds::none(Timestamp::from_unix(at, 0)),
             replaces: None,
+            landing: Landing::ReturnUrl,
         }
     }
 

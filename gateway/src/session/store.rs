@@ -10,7 +10,7 @@ use saml_core::{IdpId, NamedSessions, ReplayKey, RequestId, Timestamp};
 
 use super::browser::Browser;
 use super::revocation::{Effect, Revocation};
-use super::ticket::{RandomError, SessionKey, Ticket};
+use super::ticket::{FormKey, RandomError, SessionKey, Ticket};
 use super::types::{PendingLogin, PendingLogout, SessionRecord, StoredSession};
 
 /// A store could not answer. The gateway refuses; it never guesses.
@@ -54,6 +54,17 @@ pub enum TakeOutcome {
 pub enum ClaimOutcome {
     Claimed,
     AlreadyClaimed,
+}
+
+/// What became of a form that was to be kept.
+#[must_use]
+#[derive(Debug, PartialEq, Eq, Clone, Copy)]
+pub enum KeepOutcome {
+    Kept,
+    /// Its address, or all together, have as much here as they may.
+    TooMuch,
+    /// This store keeps no forms.
+    NotHere,
 }
 
 /// How far a process has read what others published. Only the store that made it understands it.
@@ -155,4 +166,23 @@ pub trait SessionStore: Send + Sync {
         until: Timestamp,
         now: Timestamp,
     ) -> Result<ClaimOutcome, StoreError>;
+
+    /// `sealed` is for whoever has the form's secret; the store collects it some time after
+    /// [`FORM_SECONDS`](super::FORM_SECONDS). Bounded in bytes, so that strangers cannot fill the store.
+    async fn put_form(
+        &self,
+        _key: &FormKey,
+        _sealed: Vec<u8>,
+        _now: Timestamp,
+        _client: IpAddr,
+    ) -> Result<KeepOutcome, StoreError> {
+        Ok(KeepOutcome::NotHere)
+    }
+    async fn form(&self, _key: &FormKey) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(None)
+    }
+    /// Gives it away once: one winner.
+    async fn take_form(&self, _key: &FormKey) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(None)
+    }
 }

@@ -41,6 +41,21 @@ pub struct BrowserBinding(Zeroizing<[u8; 32]>);
 #[derive(Clone, Copy)]
 pub struct BindingHash([u8; 32]);
 
+/// The 256 random bits of a form cookie: they open one kept form, and are the handle that replays it.
+///
+/// ```compile_fail
+/// fn shown(secret: gateway::session::FormSecret) -> String { format!("{secret:?}") }
+/// ```
+pub struct FormSecret(Zeroizing<[u8; 32]>);
+
+/// SHA-256 of a [`FormSecret`]: what a store knows a kept form by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct FormKey([u8; 32]);
+
+/// The beginning of a [`FormKey`]. It names the form in URLs and opens nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FormId([u8; 8]);
+
 impl Ticket {
     /// # Errors
     /// The random source failed.
@@ -85,6 +100,66 @@ impl BrowserBinding {
 
     pub fn to_cookie_value(&self) -> Zeroizing<String> {
         Zeroizing::new(URL_SAFE_NO_PAD.encode(self.0.as_slice()))
+    }
+}
+
+impl FormSecret {
+    /// # Errors
+    /// The random source failed.
+    pub fn generate(random: &dyn SecureRandom) -> Result<Self, RandomError> {
+        random_secret(random).map(Self)
+    }
+
+    /// As [`Ticket::parse`].
+    pub fn parse(text: &[u8]) -> Option<Self> {
+        parse_secret(text).map(Self)
+    }
+
+    pub fn key(&self) -> FormKey {
+        FormKey(sha256(self.0.as_slice()))
+    }
+
+    /// What the form is encrypted with.
+    pub(crate) fn secret(&self) -> &[u8] {
+        self.0.as_slice()
+    }
+
+    /// 43 characters, as the cookie and the replay page hold them.
+    pub fn to_text(&self) -> Zeroizing<String> {
+        Zeroizing::new(URL_SAFE_NO_PAD.encode(self.0.as_slice()))
+    }
+}
+
+impl FormKey {
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    pub fn id(&self) -> FormId {
+        FormId(self.0.first_chunk().copied().unwrap_or_default())
+    }
+}
+
+impl FormId {
+    pub(super) fn from_bytes(bytes: [u8; 8]) -> Self {
+        Self(bytes)
+    }
+
+    pub(super) fn as_bytes(self) -> [u8; 8] {
+        self.0
+    }
+
+    /// 16 hexadecimal digits, as [`Display`](std::fmt::Display) writes them.
+    pub fn parse(text: &str) -> Option<Self> {
+        let bytes = u64::from_str_radix(text, 16).ok()?.to_be_bytes();
+        // Neither capitals nor a sign: one form has one name.
+        Some(Self(bytes)).filter(|id| id.to_string() == text)
+    }
+}
+
+impl std::fmt::Display for FormId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:016x}", u64::from_be_bytes(self.0))
     }
 }
 
@@ -221,6 +296,18 @@ mod tests {
         // `printf '\0%.0s' {1..32} | sha256sum`
         let key = Ticket::parse("A".repeat(43).as_bytes()).unwrap().key();
         assert_eq!(key.as_bytes()[..4], [0x66, 0x68, 0x7a, 0xad]);
+    }
+
+    #[test]
+    fn a_form_has_one_name() {
+        let key = FormSecret::parse("A".repeat(43).as_bytes()).unwrap().key();
+        assert_eq!(key.id().to_string(), "66687aadf862bd77");
+        assert_eq!(FormId::parse("66687aadf862bd77"), Some(key.id()));
+        for other in
+            ["", "66687AADF862BD77", "+6687aadf862bd77", "66687aadf862bd7", "066687aadf862bd77", "66687aadf862bd7g"]
+        {
+            assert_eq!(FormId::parse(other), None, "{other}");
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use saml_core::{Authentication, IdpId, NameId, NamedSessions, Timestamp};
 
 use super::groups::Groups;
 use super::rounds::Rounds;
-use super::ticket::{BindingHash, SessionKey};
+use super::ticket::{BindingHash, FormId, SessionKey};
 
 /// A signed-in person, as kept by a store. A user is (`idp`, `unique_id`), never an e-mail alone.
 #[derive(Clone)]
@@ -206,6 +206,26 @@ pub struct PendingLogin {
     pub rounds: Rounds,
     /// The session that this browser had; it ends when this login succeeds.
     pub replaces: Option<SessionKey>,
+    pub landing: Landing,
+}
+
+/// Where a login that succeeded leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Landing {
+    ReturnUrl,
+    /// To the page that replays this form.
+    Form(FormId),
+}
+
+impl Landing {
+    /// Adds what it says to a URL that has a query.
+    #[must_use]
+    pub fn carried_by(self, url: String) -> String {
+        match self {
+            Self::ReturnUrl => url,
+            Self::Form(id) => format!("{url}&form={id}"),
+        }
+    }
 }
 
 #[cfg(test)]

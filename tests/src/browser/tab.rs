@@ -108,6 +108,15 @@ impl Tab {
         self.send_form(form, true).await
     }
 
+    /// Submits a form of the present page whose fields make these bytes, as the user.
+    pub async fn post(&mut self, url: &str, content_type: &str, bytes: impl Into<Vec<u8>>) -> &Page {
+        let url = self.page().url.join(url).unwrap_or_else(|error| panic!("{url:?}: {error}"));
+        let mut load = Load::new(Kind::Document, "POST", url, self.initiator());
+        load.user_activated = true;
+        load.body = Some(RequestBody { content_type: content_type.to_owned(), bytes: bytes.into() });
+        self.show(load).await
+    }
+
     /// Does what a page does that submits its only form by script.
     pub async fn auto_submit(&mut self) -> &Page {
         let form = self.page().form();

@@ -88,6 +88,8 @@ impl Part {
                 "a replica dies before the ACS, after the claim, after the session is written: one silent round at most" => replicas::die_at_each_point(),
                 "a replica that starts while Redis is away is not ready until it comes" => replicas::wait_for_redis(),
                 "a user has at most session.max_per_user sessions" => replicas::limit_users(),
+                "a form kept at one replica is sent at the other, and once" => replicas::share_forms(),
+                "Redis away: a form is not kept, and its user is told before the login" => replicas::keep_no_form_in_an_outage(),
             ],
         }
     }

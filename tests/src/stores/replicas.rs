@@ -230,6 +230,50 @@ pub(super) async fn share_logins() {
     }
 }
 
+pub(super) async fn share_forms() {
+    let pair = Pair::start().await;
+    let browser = pair.browser(0);
+    let mut tab = pair.sign_in(&browser, "ada").await;
+    browser.change_jar(|jar| jar.remove("localhost", SESSION));
+    tab.post("/orders?x=1", "multipart/form-data; boundary=b", "--b--\r\n").await;
+    pair.lead(&browser, 1);
+    tab.click("JumpCloud").await;
+    // The IdP knows the user.
+    tab.auto_submit().await;
+    assert_eq!(tab.page().url.path(), "/saml/replay");
+    let handle = tab.page().form().value("samlgate-replay").expect("a handle").to_owned();
+    let cookies =
+        browser.jar().cookies().iter().map(|each| format!("{}={}", each.name, each.value)).collect::<Vec<_>>();
+    pair.lead(&browser, 0);
+    tab.auto_submit().await;
+    assert_eq!((tab.page().status, tab.page().url.as_str()), (200, &*pair.url("/orders?x=1")));
+    let request = pair.upstream.last_request();
+    assert_eq!((request.method.as_str(), request.body.as_str()), ("POST", "--b--\r\n"));
+    let body = format!("samlgate-replay={handle}");
+    let again = format!(
+        "POST /orders?x=1 HTTP/1.1\r\nHost: {}\r\nCookie: {}\r\nOrigin: {}\r\nConnection: close\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
+        pair.replicas[1].authority(),
+        cookies.join("; "),
+        pair.settings.public_url,
+        body.len(),
+    );
+    let again = raw::exchange(pair.replicas[1].address(), again).await;
+    assert_eq!((again.status, again.json()["code"].as_str()), (410, Some("form_expired")));
+    assert_eq!(pair.upstream.requests().iter().filter(|request| request.method == "POST").count(), 1);
+}
+
+pub(super) async fn keep_no_form_in_an_outage() {
+    let mut pair = Pair::start().await;
+    let browser = pair.browser(0);
+    let mut tab = pair.sign_in(&browser, "ada").await;
+    browser.change_jar(|jar| jar.remove("localhost", SESSION));
+    pair.redis.kill().await;
+    tab.post("/orders", "text/plain", "a=b").await;
+    assert_eq!((tab.page().status, tab.page().url.path()), (200, "/saml/login"));
+    assert!(tab.page().body.contains("It cannot be kept at the moment"), "{}", tab.page().body);
+}
+
 pub(super) async fn share_sign_outs() {
     let pair = Pair::start().await;
     let browser = pair.browser(0);

@@ -12,6 +12,7 @@ mod force_authn;
 mod headers;
 mod identity_jwt;
 mod idp_initiated;
+mod kept_forms;
 mod life;
 mod metadata_url;
 mod paths;

@@ -20,10 +20,13 @@ use tokio::try_join;
 use zeroize::Zeroizing;
 
 use super::browser::Browser;
+use super::kept_forms::{ENTRY_BYTES, FORM_SECONDS};
 use super::pending::{MAX_IN_ALL, MAX_PER_ADDRESS, MAX_PER_BROWSER, MAX_REFUSALS, PENDING_SECONDS, REMEMBERED_SECONDS};
 use super::revocation::{ENDED_SECONDS, Effect, REVOCATION_SECONDS, Revocation, Target};
-use super::store::{ClaimOutcome, Cursor, PendingState, Place, SessionStore, StoreError, TakeOutcome, Whereabouts};
-use super::ticket::{SessionKey, Ticket};
+use super::store::{
+    ClaimOutcome, Cursor, KeepOutcome, PendingState, Place, SessionStore, StoreError, TakeOutcome, Whereabouts,
+};
+use super::ticket::{FormKey, SessionKey, Ticket};
 use super::types::{PendingLogin, PendingLogout, SessionRecord, StoredSession};
 use super::wire::{self, Entry, Login, Logout, Record, Revoked};
 use crate::keys::{Key, KeyRing, StoreKeys};
@@ -36,6 +39,10 @@ use scripts::Scripts;
 const SLACK_SECONDS: i64 = 300;
 const EVERYTHING: u64 = 1 << 53;
 const AT_ONCE: usize = 1_000;
+/// What an address, and all together, may have kept in [`FORM_SECONDS`]. A Redis that strangers fill with forms would take no
+/// session any more.
+const FORM_BYTES_PER_ADDRESS: usize = 32 * 1024 * 1024;
+const FORM_BYTES_IN_ALL: usize = 128 * 1024 * 1024;
 
 pub struct RedisStore {
     owner: String,
@@ -185,6 +192,12 @@ impl RedisStore {
     async fn drop_logins(&self, ids: Vec<Vec<u8>>) -> Result<(), StoreError> {
         let drop = |id: &Vec<u8>| cmd("DEL").arg(self.names.login(&String::from_utf8_lossy(id))).to_owned();
         self.do_each(ids.iter().map(drop)).await
+    }
+
+    /// Counts bytes that are about to be kept. Sent twice, it counts twice: that errs on the safe side.
+    async fn spend(&self, counter: &str, bytes: usize, most: usize) -> Result<bool, StoreError> {
+        let mut call = self.scripts.spend.key(counter);
+        self.link.script(call.arg(bytes).arg(most).arg(FORM_SECONDS)).await
     }
 
     /// Commands whose answers are numbers that nobody needs.
@@ -505,6 +518,33 @@ impl SessionStore for RedisStore {
         let claim = set(&self.names.claim(key), b"1", seconds_until(until, now) + SLACK_SECONDS).arg("NX").to_owned();
         let claimed: Option<String> = self.link.command(&claim).await?;
         Ok(if claimed.is_some() { ClaimOutcome::Claimed } else { ClaimOutcome::AlreadyClaimed })
+    }
+
+    async fn put_form(
+        &self,
+        key: &FormKey,
+        sealed: Vec<u8>,
+        _now: Timestamp,
+        client: IpAddr,
+    ) -> Result<KeepOutcome, StoreError> {
+        let bytes = sealed.len().saturating_add(ENTRY_BYTES);
+        for (counter, most) in
+            [(self.names.address("g", client), FORM_BYTES_PER_ADDRESS), (self.names.forms(), FORM_BYTES_IN_ALL)]
+        {
+            if !self.spend(&counter, bytes, most).await? {
+                return Ok(KeepOutcome::TooMuch);
+            }
+        }
+        self.link.command::<()>(&set(&self.names.form(key), &sealed, FORM_SECONDS + SLACK_SECONDS)).await?;
+        Ok(KeepOutcome::Kept)
+    }
+
+    async fn form(&self, key: &FormKey) -> Result<Option<Vec<u8>>, StoreError> {
+        self.link.command(cmd("GET").arg(self.names.form(key))).await
+    }
+
+    async fn take_form(&self, key: &FormKey) -> Result<Option<Vec<u8>>, StoreError> {
+        self.link.command(cmd("GETDEL").arg(self.names.form(key))).await
     }
 }
 

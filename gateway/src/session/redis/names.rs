@@ -11,7 +11,7 @@ use saml_core::{NameId, ReplayKey};
 
 use crate::keys::{Key, KeyRing};
 use crate::session::pending::network;
-use crate::session::ticket::{BindingHash, SessionKey};
+use crate::session::ticket::{BindingHash, FormKey, SessionKey};
 
 pub(super) struct Names {
     prefix: String,
@@ -62,7 +62,7 @@ impl Names {
         self.of("b", &encoded(binding.as_bytes()))
     }
 
-    /// Holds the request IDs of the open logins, or logouts, of an address.
+    /// Holds the request IDs of the open logins, or logouts, of an address, or counts the bytes of its forms.
     pub(super) fn address(&self, kind: &str, client: IpAddr) -> String {
         let address = network(client).to_string();
         self.tagged(kind, &[address.as_bytes()]).swap_remove(0)
@@ -74,6 +74,15 @@ impl Names {
 
     pub(super) fn claim(&self, key: &ReplayKey) -> String {
         self.of("c", &encoded(key.as_bytes()))
+    }
+
+    pub(super) fn form(&self, key: &FormKey) -> String {
+        self.of("f", &encoded(key.as_bytes()))
+    }
+
+    /// Counts the bytes of everybody's forms.
+    pub(super) fn forms(&self) -> String {
+        self.of("g", "all")
     }
 
     /// Two streams beside each other (of one slot of a cluster): sessions that ended, revocations of many.

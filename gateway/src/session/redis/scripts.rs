@@ -7,6 +7,7 @@ pub(super) struct Scripts {
     pub(super) take: Script,
     pub(super) count_refusal: Script,
     pub(super) remember: Script,
+    pub(super) spend: Script,
 }
 
 /// Moves last seen forward; 0 where the session is gone.
@@ -41,6 +42,15 @@ local lowest = redis.call('ZRANGE', KEYS[1], 0, past - 1)
 redis.call('ZREMRANGEBYRANK', KEYS[1], 0, past - 1)
 return lowest";
 
+/// Adds `ARGV[1]` to a counter of at most `ARGV[2]`, which is forgotten `ARGV[3]` seconds after it began; 0 where it would
+/// be more.
+const SPEND: &str = "
+local spent = tonumber(redis.call('GET', KEYS[1]) or '0')
+if spent + tonumber(ARGV[1]) > tonumber(ARGV[2]) then return 0 end
+redis.call('INCRBY', KEYS[1], ARGV[1])
+if redis.call('TTL', KEYS[1]) < 0 then redis.call('EXPIRE', KEYS[1], ARGV[3]) end
+return 1";
+
 impl Default for Scripts {
     fn default() -> Self {
         Self {
@@ -48,6 +58,7 @@ impl Default for Scripts {
             take: Script::new(TAKE),
             count_refusal: Script::new(COUNT_REFUSAL),
             remember: Script::new(REMEMBER),
+            spend: Script::new(SPEND),
         }
     }
 }

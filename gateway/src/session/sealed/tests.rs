@@ -7,6 +7,7 @@ use saml_core::Authentication;
 
 use super::*;
 use crate::keys::{KeyName, Keys, Rotate, Rotation, generate};
+use crate::session::Landing;
 use crate::session::contract::{self, at, record, ticket};
 use crate::session::{BrowserBinding, Rounds};
 use crate::testing;
@@ -208,6 +209,7 @@ fn login(return_url: &str, created: i64) -> PendingLogin {
         authentication: Authentication::Any,
         rounds: Rounds::none(at(created)),
         replaces: None,
+        landing: Landing::ReturnUrl,
     }
 }
 
