@@ -8,7 +8,7 @@ use saml_core::{
 
 use crate::refusal::Refusal;
 use crate::session::{
-    BindingHash, BrowserBinding, IdpSession, PendingLogin, PendingState, Rounds, SessionKey, SessionRecord,
+    BindingHash, BrowserBinding, IdpSession, Landing, PendingLogin, PendingState, Rounds, SessionKey, SessionRecord,
 };
 
 /// What a new login is made from.
@@ -19,6 +19,7 @@ pub struct Wish<'a> {
     pub rounds: Rounds,
     /// The session that this browser has now; it ends when the login succeeds.
     pub replaces: Option<SessionKey>,
+    pub landing: Landing,
     pub entropy: Entropy,
 }
 
@@ -71,6 +72,7 @@ pub fn start(
         authentication: if idp.force_authn { Authentication::Since(now) } else { Authentication::Any },
         rounds: wish.rounds,
         replaces: wish.replaces,
+        landing: wish.landing,
     };
     Ok(StartedLogin { request_id, pending, departure })
 }
@@ -180,6 +182,7 @@ mod tests {
             binding: binding.hash(),
             rounds: Rounds::none(at(5)).and_one_more(),
             replaces: None,
+            landing: Landing::ReturnUrl,
             entropy: Entropy { request_id: [1; 20], relay_state: [2; 20] },
         };
         let sso_url = idp.sso_url().unwrap().clone();

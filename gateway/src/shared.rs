@@ -17,7 +17,9 @@ use crate::metrics::Metrics;
 use crate::pages::Site;
 use crate::refusal::Refusal;
 use crate::return_url::ReturnUrl;
-use crate::session::{MemoryStore, RandomError, RedisStore, SessionLimits, SessionStore, Sessions, StoreError};
+use crate::session::{
+    Landing, MemoryStore, RandomError, RedisStore, SessionLimits, SessionStore, Sessions, StoreError,
+};
 use crate::upstream::Upstreams;
 use crate::verify::Verifier;
 
@@ -129,6 +131,14 @@ impl Gateway {
     /// Where a login with this IdP begins.
     pub fn start_url(&self, idp: &IdpId, return_url: &str) -> String {
         self.site.with_return(&format!("start/{idp}"), return_url)
+    }
+
+    /// Where a login that succeeded leads.
+    pub fn landing_url(&self, landing: Landing, return_url: &str) -> String {
+        match landing {
+            Landing::ReturnUrl => return_url.to_owned(),
+            Landing::PopUp => self.site.signed_in_url.clone(),
+        }
     }
 
     /// Where somebody without a session goes: the login page, or the only IdP where the page is off.

@@ -11,6 +11,7 @@ import { killAll } from "./lib/processes.mjs";
 import { noScreens, Screens } from "./lib/screens.mjs";
 import { oursOnHttp, oursOnHttps, samlpOnHttp, samlpOnHttps } from "./lib/worlds.mjs";
 import { jupyterSuite, jupyterWorld } from "./suites/jupyter.mjs";
+import { singlePageSuite, singlePageWorld } from "./suites/single-page.mjs";
 import { signInSuite } from "./suites/sign-in.mjs";
 import { strangerSuite, tamperSuite } from "./suites/signatures.mjs";
 
@@ -40,6 +41,7 @@ async function everything() {
       await tamperSuite(checks, running);
     });
   }
+  await checks.in(() => singlePageWorld(setup), (running) => singlePageSuite(checks, running, setup.screens));
   if (setup.jupyter) {
     await checks.in(() => jupyterWorld(setup), (running) => jupyterSuite(checks, running, setup.screens));
   } else {

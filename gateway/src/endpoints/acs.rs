@@ -23,7 +23,9 @@ use crate::pages::{Answer, redirect};
 use crate::refusal::Refusal;
 #[cfg(feature = "second-opinion")]
 use crate::second_opinion;
-use crate::session::{ClaimOutcome, OpenError, PendingLogin, Rounds, SessionKey, TakeOutcome, Ticket, session_cookie};
+use crate::session::{
+    ClaimOutcome, Landing, OpenError, PendingLogin, Rounds, SessionKey, TakeOutcome, Ticket, session_cookie,
+};
 use crate::shared::Gateway;
 
 /// How a call of the ACS ends without a session.
@@ -100,7 +102,8 @@ async fn sign_in_answering(
     };
     let pending = claim(gateway, &login, &request_id, pending, call.now).await?;
     let login = confirmed(gateway, &live, login, posted.form).await.map_err(refused)?;
-    welcome(call, &idp.settings, &login, pending.replaces, &pending.return_url).await
+    let landing = gateway.landing_url(pending.landing, &pending.return_url);
+    welcome(call, &idp.settings, &login, pending.replaces, &landing).await
 }
 
 /// A response that answers no request of ours (SAML Profiles 2.0 §4.1.5), from an IdP that may send such. Its Issuer
@@ -124,7 +127,7 @@ async fn welcome(
     idp: &IdentityProvider,
     login: &AcceptedLogin,
     replaces: Option<SessionKey>,
-    return_url: &str,
+    landing: &str,
 ) -> Result<Answer, End> {
     let gateway = call.gateway;
     let (ticket, max_age) = open(gateway, idp, login, call.now).await?;
@@ -141,7 +144,7 @@ async fn welcome(
         user.r#ref = gateway.user_ref(login.idp(), &login.identity().unique_id),
         "login accepted"
     );
-    let mut answer = redirect(StatusCode::SEE_OTHER, return_url);
+    let mut answer = redirect(StatusCode::SEE_OTHER, landing);
     set_cookie(&mut answer, &session_cookie(&ticket, max_age));
     Ok(answer)
 }
@@ -282,11 +285,13 @@ async fn end_replaced(gateway: &Gateway, key: &SessionKey, now: Timestamp) {
 fn go_home(call: &Call<'_>, homecoming: &Homecoming) -> Answer {
     let Homecoming { refusal, pending } = homecoming;
     report(call, refusal, pending.as_ref().map(|pending| &pending.idp));
-    let (return_url, idp, rounds) = match pending {
-        Some(pending) => (&*pending.return_url, Some(pending.idp.as_str()), pending.rounds.at(call.now)),
-        None => ("/", None, Rounds::none(call.now)),
+    let (landing, idp, rounds) = match pending {
+        Some(pending) => {
+            ((pending.landing, &*pending.return_url), Some(pending.idp.as_str()), pending.rounds.at(call.now))
+        }
+        None => ((Landing::ReturnUrl, "/"), None, Rounds::none(call.now)),
     };
-    redirect(StatusCode::SEE_OTHER, &resume::url(call.gateway, return_url, idp, rounds, refusal.code()))
+    redirect(StatusCode::SEE_OTHER, &resume::url(call.gateway, landing, idp, rounds, refusal.code()))
 }
 
 /// Every login that fails is counted and logged here, and nowhere else.

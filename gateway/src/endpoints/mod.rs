@@ -7,6 +7,7 @@ mod login_page;
 mod logout;
 mod metadata;
 mod resume;
+mod signed_in;
 mod slo;
 mod start;
 #[cfg(test)]
@@ -24,7 +25,7 @@ use crate::decide::Endpoint;
 use crate::login::Departure;
 use crate::pages::{Answer, PostPage, Purpose, Reach, Site, page, redirect};
 use crate::refusal::Refusal;
-use crate::session::{BrowserBinding, Session};
+use crate::session::{BrowserBinding, Landing, Session};
 use crate::shared::Gateway;
 
 /// The largest body that an endpoint reads; of the ACS, see [`saml_core::MAX_FORM_BYTES`].
@@ -60,7 +61,10 @@ const fn methods(endpoint: Endpoint) -> &'static str {
         | Endpoint::Jwks
         | Endpoint::PostJs
         | Endpoint::LoginJs
-        | Endpoint::Style => "GET, HEAD",
+        | Endpoint::Style
+        | Endpoint::ClientJs
+        | Endpoint::SignedIn
+        | Endpoint::SignedInJs => "GET, HEAD",
     }
 }
 
@@ -72,13 +76,21 @@ pub fn reads_body(endpoint: Endpoint, method: &Method) -> bool {
 /// Whether people look at the endpoint in a browser; others are asked by programs.
 pub const fn is_for_people(endpoint: Endpoint) -> bool {
     match endpoint {
-        Endpoint::Login | Endpoint::Start | Endpoint::Acs | Endpoint::Resume | Endpoint::Logout | Endpoint::Slo => true,
+        Endpoint::Login
+        | Endpoint::Start
+        | Endpoint::Acs
+        | Endpoint::Resume
+        | Endpoint::Logout
+        | Endpoint::Slo
+        | Endpoint::SignedIn => true,
         Endpoint::Metadata
         | Endpoint::Userinfo
         | Endpoint::Jwks
         | Endpoint::PostJs
         | Endpoint::LoginJs
-        | Endpoint::Style => false,
+        | Endpoint::Style
+        | Endpoint::ClientJs
+        | Endpoint::SignedInJs => false,
     }
 }
 
@@ -102,6 +114,9 @@ pub async fn serve(endpoint: Endpoint, call: &Call<'_>) -> Result<Answer, Refusa
         Endpoint::PostJs => Ok(assets::post_js()),
         Endpoint::LoginJs => Ok(assets::login_js()),
         Endpoint::Style => Ok(assets::style()),
+        Endpoint::ClientJs => Ok(assets::client_js(call)),
+        Endpoint::SignedIn => Ok(signed_in::serve(call)),
+        Endpoint::SignedInJs => Ok(assets::signed_in_js()),
     }
 }
 
@@ -116,6 +131,11 @@ impl Call<'_> {
     /// `rd`, checked.
     pub fn return_url(&self) -> String {
         self.gateway.return_url(self.parameter("rd").as_deref())
+    }
+
+    /// Where the login leads, as `popup` says.
+    fn landing(&self) -> Landing {
+        if self.parameter("popup").is_some() { Landing::PopUp } else { Landing::ReturnUrl }
     }
 
     /// The login cookie, if there is exactly one good one.

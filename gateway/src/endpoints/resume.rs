@@ -12,26 +12,32 @@ use saml_core::Rejection;
 use super::{Call, set_cookie};
 use crate::pages::{Answer, redirect};
 use crate::refusal::Refusal;
-use crate::session::Rounds;
+use crate::session::{Landing, Rounds};
 use crate::shared::Gateway;
 
 /// Begins like every cookie of ours, so that no upstream sees or sets it.
 const ROUNDS_COOKIE: &str = "__Host-samlgate-rounds";
 
 /// The address that a response without a session is sent to.
-pub(super) fn url(gateway: &Gateway, return_url: &str, idp: Option<&str>, rounds: Rounds, last: &str) -> String {
+pub(super) fn url(
+    gateway: &Gateway,
+    (landing, return_url): (Landing, &str),
+    idp: Option<&str>,
+    rounds: Rounds,
+    last: &str,
+) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.append_pair("rd", return_url).append_pair("round", &rounds.to_string()).append_pair("last", last);
     if let Some(idp) = idp {
         query.append_pair("idp", idp);
     }
-    format!("{}/resume?{}", gateway.settings.prefix, query.finish())
+    landing.carried_by(format!("{}/resume?{}", gateway.settings.prefix, query.finish()))
 }
 
 pub(super) fn serve(call: &Call<'_>) -> Result<Answer, Refusal> {
     let return_url = call.return_url();
     if call.session.is_some() {
-        return Ok(redirect(StatusCode::SEE_OTHER, &return_url));
+        return Ok(redirect(StatusCode::SEE_OTHER, &call.gateway.landing_url(call.landing(), &return_url)));
     }
     let in_url = call.parameter("round").map_or(Rounds::none(call.now), |text| Rounds::parse(&text, call.now));
     let in_cookie = rounds_cookie(call.headers).map_or(Rounds::none(call.now), |text| Rounds::parse(text, call.now));
@@ -54,10 +60,11 @@ fn next(call: &Call<'_>, return_url: &str, rounds: Rounds) -> String {
         [only] => Some(only),
         _ => None,
     });
-    match idp {
+    let next = match idp {
         Some(idp) => format!("{}&round={rounds}", gateway.start_url(&idp.id, return_url)),
         None => gateway.site.with_return("login", return_url),
-    }
+    };
+    call.landing().carried_by(next)
 }
 
 fn rounds_cookie(headers: &HeaderMap) -> Option<&str> {

@@ -38,6 +38,7 @@ pub(super) async fn serve(call: &Call<'_>) -> Result<Answer, Refusal> {
         binding: binding.hash(),
         rounds,
         replaces: call.session.map(|session| session.key),
+        landing: call.landing(),
         entropy: gateway.draw_entropy().map_err(internal)?,
     };
     let started = {

@@ -1,7 +1,7 @@
 //! The endpoints, called as the request road calls them.
 
 use bytes::Bytes;
-use http::header::{LOCATION, SET_COOKIE};
+use http::header::{CACHE_CONTROL, ETAG, LOCATION, SET_COOKIE};
 use http::{HeaderName, StatusCode};
 use saml_core::RequestId;
 
@@ -140,6 +140,33 @@ async fn rounds_are_counted_without_the_url_too() {
     let visitor = Visitor::new(&[("cookie", "a=b; __Host-samlgate-rounds=3-990")]);
     let refused = visitor.get(Endpoint::Resume, "/saml/resume?rd=/a").await.unwrap_err();
     assert_eq!(refused.code(), "login_loop");
+}
+
+#[tokio::test]
+async fn a_login_in_a_pop_up_ends_at_the_page_that_closes_it() {
+    let mut visitor = Visitor::new(&[]);
+    let page = visitor.get(Endpoint::Login, "/saml/login?rd=/a&popup=1").await.unwrap();
+    assert!(text(&page).contains("href=\"/saml/start/okta?rd=%2Fa&#38;popup=1\""), "{}", text(&page));
+    let again = visitor.get(Endpoint::Resume, "/saml/resume?rd=/a&round=1-990&idp=okta&popup=1").await.unwrap();
+    assert_eq!(header(&again, LOCATION), "/saml/start/okta?rd=%2Fa&round=2-990&popup=1");
+    visitor.session = Some(testing::session(|_| ()));
+    for (endpoint, target) in [(Endpoint::Login, "/saml/login"), (Endpoint::Resume, "/saml/resume")] {
+        let answer = visitor.get(endpoint, &format!("{target}?rd=/a&popup=1")).await.unwrap();
+        assert_eq!(header(&answer, LOCATION), "/saml/signed-in");
+    }
+}
+
+#[tokio::test]
+async fn client_js_is_asked_for_anew_by_its_tag() {
+    let first = Visitor::new(&[]).get(Endpoint::ClientJs, "/saml/client.js").await.unwrap();
+    let tag = header(&first, ETAG).to_owned();
+    assert_eq!((first.status(), header(&first, CACHE_CONTROL)), (StatusCode::OK, "public, no-cache"));
+    for (known, status) in [(tag.clone(), 304), (format!("\"x\", W/{tag}"), 304), ("\"x\"".to_owned(), 200)] {
+        let visitor = Visitor::new(&[("if-none-match", &known)]);
+        let answer = visitor.get(Endpoint::ClientJs, "/saml/client.js").await.unwrap();
+        assert_eq!((answer.status().as_u16(), text(&answer).is_empty()), (status, status == 304), "{known}");
+        assert_eq!(header(&answer, ETAG), tag);
+    }
 }
 
 #[tokio::test]

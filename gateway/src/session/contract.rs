@@ -11,7 +11,7 @@ use super::revocation::{Revocation, Target};
 use super::rounds::Rounds;
 use super::store::{ClaimOutcome, PendingState, SessionStore, TakeOutcome};
 use super::ticket::{BrowserBinding, SessionKey, Ticket};
-use super::types::{IdpSession, PendingLogin, PendingLogout, SessionRecord, StoredSession};
+use super::types::{IdpSession, Landing, PendingLogin, PendingLogout, SessionRecord, StoredSession};
 
 /// Makes an empty store.
 pub type Make<'a> = &'a (dyn Fn() -> Arc<dyn SessionStore> + Sync);
@@ -32,6 +32,7 @@ pub async fn run(make: Make<'_>) {
     finds_the_sessions_of_a_user(make()).await;
     a_walk_meets_every_session(make()).await;
     tells_others_of_revocations(make()).await;
+    a_login_comes_back_with_its_landing(make()).await;
 }
 
 pub fn at(seconds: i64) -> Timestamp {
@@ -83,6 +84,7 @@ fn login(browser: &BrowserBinding, created: i64) -> PendingLogin {
         authentication: Authentication::Any,
         rounds: Rounds::none(at(created)),
         replaces: None,
+        landing: Landing::PopUp,
     }
 }
 
@@ -393,4 +395,16 @@ pub async fn claims_an_assertion_once(make: Make<'_>, one: ReplayKey, other: Rep
     assert_eq!(winners, 1);
     assert_eq!(store.claim_assertion(&other, at(100), at(0)).await.expect("asked"), ClaimOutcome::Claimed);
     assert_eq!(store.claim_assertion(&one, at(300), at(99)).await.expect("asked"), ClaimOutcome::AlreadyClaimed);
+}
+
+async fn a_login_comes_back_with_its_landing(store: Arc<dyn SessionStore>) {
+    let browser = browser();
+    for (number, landing) in [Landing::ReturnUrl, Landing::PopUp].into_iter().enumerate() {
+        let id = request(u8::try_from(number).expect("few"));
+        store.put_pending(&id, PendingLogin { landing, ..login(&browser, 0) }, CLIENT).await.expect("put");
+        let PendingState::Open(open) = store.pending(id.as_str(), at(1)).await.expect("asked") else {
+            panic!("not open");
+        };
+        assert_eq!(open.landing, landing);
+    }
 }

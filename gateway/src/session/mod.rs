@@ -33,5 +33,5 @@ pub use rounds::Rounds;
 pub use store::{ClaimOutcome, Cursor, PendingState, Place, SessionStore, StoreError, TakeOutcome};
 pub use ticket::{BindingHash, BrowserBinding, RandomError, SessionKey, Ticket};
 pub use types::{
-    Attribute, EndedSession, IdpSession, PendingLogin, PendingLogout, Session, SessionRecord, StoredSession,
+    Attribute, EndedSession, IdpSession, Landing, PendingLogin, PendingLogout, Session, SessionRecord, StoredSession,
 };

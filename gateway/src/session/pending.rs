@@ -148,6 +148,7 @@ mod tests {
     use super::*;
     use crate::session::rounds::Rounds;
     use crate::session::ticket::BrowserBinding;
+    use crate::session::types::Landing;
     use saml_core::{Authentication, IdpId};
     use std::net::Ipv4Addr;
 
@@ -170,6 +171,7 @@ mod tests {
             authentication: Authentication::Any,
             rounds: Rounds::none(Timestamp::from_unix(at, 0)),
             replaces: None,
+            landing: Landing::ReturnUrl,
         }
     }
 

@@ -189,6 +189,26 @@ pub struct PendingLogin {
     pub rounds: Rounds,
     /// The session that this browser had; it ends when this login succeeds.
     pub replaces: Option<SessionKey>,
+    pub landing: Landing,
+}
+
+/// Where a login that succeeded leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Landing {
+    ReturnUrl,
+    /// To the page that tells the window which opened this one, and closes.
+    PopUp,
+}
+
+impl Landing {
+    /// The same URL, which has a query, with what brings the landing along.
+    #[must_use]
+    pub fn carried_by(self, url: String) -> String {
+        match self {
+            Self::ReturnUrl => url,
+            Self::PopUp => format!("{url}&popup=1"),
+        }
+    }
 }
 
 #[cfg(test)]

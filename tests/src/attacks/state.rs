@@ -2,7 +2,9 @@
 //! and its decision which login a response may finish.
 
 use gateway::login::awaited;
-use gateway::session::{BrowserBinding, ClaimOutcome, MemoryStore, PendingLogin, PendingState, Rounds, SessionStore};
+use gateway::session::{
+    BrowserBinding, ClaimOutcome, Landing, MemoryStore, PendingLogin, PendingState, Rounds, SessionStore,
+};
 use saml_core::{Authentication, IdpId};
 
 use super::forge::{base, edited};
@@ -87,6 +89,7 @@ pub(super) fn other_browser() -> Live {
                 authentication: Authentication::Any,
                 rounds: Rounds::none(timestamp()),
                 replaces: None,
+                landing: Landing::ReturnUrl,
             };
             awaited(PendingState::Open(pending()), Some(&attacker)).map_err(|home| home.refusal.to_string())?;
             let home = awaited(PendingState::Open(pending()), Some(&victim)).err().ok_or("the victim was let in")?;

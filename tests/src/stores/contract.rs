@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use ::gateway::keys::{self, Keys, StoreKeys};
 use ::gateway::session::contract::{self, at, ticket};
 use ::gateway::session::{
-    BrowserBinding, PendingLogin, RedisStore, Revocation, Rounds, SessionStore, StoreError, Target,
+    BrowserBinding, Landing, PendingLogin, RedisStore, Revocation, Rounds, SessionStore, StoreError, Target,
 };
 use aws_lc_rs::rand::SystemRandom;
 use base64::Engine;
@@ -253,6 +253,7 @@ pub(super) async fn names_nobody() {
         authentication: Authentication::Any,
         rounds: Rounds::none(at(1_000)),
         replaces: None,
+        landing: Landing::ReturnUrl,
     };
     let client = "192.0.2.77".parse().expect("an address");
     store.put_pending(&RequestId::from_random([1; 20]), login, client).await.expect("put");

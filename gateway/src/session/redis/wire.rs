@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::session::revocation::{Revocation, Target};
 use crate::session::rounds::Rounds;
 use crate::session::ticket::{BindingHash, SessionKey};
-use crate::session::types::{IdpSession, PendingLogin, PendingLogout, SessionRecord, StoredSession};
+use crate::session::types::{IdpSession, Landing, PendingLogin, PendingLogout, SessionRecord, StoredSession};
 
 const VERSION: u8 = 1;
 
@@ -69,6 +69,13 @@ pub(super) struct Login {
     since: Option<i64>,
     rounds: (u8, i64),
     replaces: Option<[u8; 32]>,
+    landing: LandingPlace,
+}
+
+#[derive(Serialize, Deserialize)]
+enum LandingPlace {
+    ReturnUrl,
+    PopUp,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -227,6 +234,10 @@ impl Login {
             },
             rounds: login.rounds.to_parts(),
             replaces: login.replaces.map(|key| *key.as_bytes()),
+            landing: match login.landing {
+                Landing::ReturnUrl => LandingPlace::ReturnUrl,
+                Landing::PopUp => LandingPlace::PopUp,
+            },
         }
     }
 
@@ -239,6 +250,10 @@ impl Login {
             authentication: self.since.map_or(Authentication::Any, |since| Authentication::Since(at(since))),
             rounds: Rounds::from_parts(self.rounds),
             replaces: self.replaces.map(SessionKey::from_bytes),
+            landing: match self.landing {
+                LandingPlace::ReturnUrl => Landing::ReturnUrl,
+                LandingPlace::PopUp => Landing::PopUp,
+            },
         })
     }
 }
