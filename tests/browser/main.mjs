@@ -9,8 +9,9 @@ import { parseArgs } from "node:util";
 import { Checks } from "./lib/checks.mjs";
 import { killAll } from "./lib/processes.mjs";
 import { noScreens, Screens } from "./lib/screens.mjs";
-import { oursOnHttp, oursOnHttps, samlpOnHttp, samlpOnHttps } from "./lib/worlds.mjs";
+import { oursOnHttp, oursOnHttps, oursThroughProxy, samlpOnHttp, samlpOnHttps } from "./lib/worlds.mjs";
 import { jupyterSuite, jupyterWorld } from "./suites/jupyter.mjs";
+import { loginLoopsSuite } from "./suites/login-loops.mjs";
 import { singlePageSuite, singlePageWorld } from "./suites/single-page.mjs";
 import { signInSuite } from "./suites/sign-in.mjs";
 import { strangerSuite, tamperSuite } from "./suites/signatures.mjs";
@@ -41,6 +42,7 @@ async function everything() {
       await tamperSuite(checks, running);
     });
   }
+  await checks.in(() => oursThroughProxy(setup), (running) => loginLoopsSuite(checks, running, setup.screens));
   await checks.in(() => singlePageWorld(setup), (running) => singlePageSuite(checks, running, setup.screens));
   if (setup.jupyter) {
     await checks.in(() => jupyterWorld(setup), (running) => jupyterSuite(checks, running, setup.screens));

@@ -6,6 +6,7 @@ use http::{HeaderName, StatusCode};
 use saml_core::RequestId;
 
 use super::*;
+use crate::loop_cause::LoopCause;
 use crate::session::{PendingState, Ticket};
 use crate::testing;
 
@@ -124,11 +125,14 @@ async fn resume_goes_on_begins_anew_or_gives_up() {
     // Two IdPs, and nothing says which one.
     let choose = visitor.get(Endpoint::Resume, "/saml/resume?rd=/a").await.unwrap();
     assert_eq!(header(&choose, LOCATION), "/saml/login?rd=%2Fa");
-    let codes = [("assertion_replayed", "assertion_replayed"), ("<b>", "login_unknown")];
-    for (last, shown) in codes {
+    let codes = [("assertion_replayed", LoopCause::Unknown), ("<b>", LoopCause::NotRemembered)];
+    for (last, cause) in codes {
         let target = format!("/saml/resume?rd=/a&round=3-990&last={last}");
-        let refused = visitor.get(Endpoint::Resume, &target).await.unwrap_err();
-        assert_eq!(refused, Refusal::LoginLoop { last: shown.to_owned() });
+        let page = text(&visitor.get(Endpoint::Resume, &target).await.unwrap());
+        assert!(page.contains("http-equiv=\"refresh\"") && !page.contains("<b>"), "{page}");
+        let refused = visitor.get(Endpoint::Resume, &format!("{target}&look=2")).await.unwrap_err();
+        assert_eq!(refused.likely_cause(), Some(cause));
+        assert_eq!(refused.code(), "login_loop");
     }
     visitor.session = Some(testing::session(|_| ()));
     let home = visitor.get(Endpoint::Resume, "/saml/resume?rd=/a&round=3-990").await.unwrap();
@@ -138,7 +142,9 @@ async fn resume_goes_on_begins_anew_or_gives_up() {
 #[tokio::test]
 async fn rounds_are_counted_without_the_url_too() {
     let visitor = Visitor::new(&[("cookie", "a=b; __Host-samlgate-rounds=3-990")]);
-    let refused = visitor.get(Endpoint::Resume, "/saml/resume?rd=/a").await.unwrap_err();
+    let page = visitor.get(Endpoint::Resume, "/saml/resume?rd=/a").await.unwrap();
+    assert!(text(&page).contains("/saml/resume?rd=/a&#38;look=2"), "{}", text(&page));
+    let refused = visitor.get(Endpoint::Resume, "/saml/resume?rd=/a&look=2").await.unwrap_err();
     assert_eq!(refused.code(), "login_loop");
 }
 
@@ -167,6 +173,17 @@ async fn client_js_is_asked_for_anew_by_its_tag() {
         assert_eq!((answer.status().as_u16(), text(&answer).is_empty()), (status, status == 304), "{known}");
         assert_eq!(header(&answer, ETAG), tag);
     }
+}
+
+#[tokio::test]
+async fn a_session_that_shows_only_within_the_site_names_its_cause() {
+    let mut visitor = Visitor::new(&[("cookie", &binding())]);
+    visitor.session = Some(testing::session(|_| ()));
+    let target = "/saml/resume?rd=/a&round=3-990&last=session_cookie_missing&look=2";
+    let refused = visitor.get(Endpoint::Resume, target).await.unwrap_err();
+    assert_eq!(refused, Refusal::LoginLoop { last: "session_cookie_missing", cause: LoopCause::SameSite });
+    let other = target.replace("session_cookie_missing", "login_of_other_browser");
+    assert_eq!(header(&visitor.get(Endpoint::Resume, &other).await.unwrap(), LOCATION), "/a");
 }
 
 #[tokio::test]

@@ -41,6 +41,7 @@ pub struct RefusalPage<'a> {
     pub code: &'a str,
     /// The code that a login loop ended with.
     pub last: Option<&'a str>,
+    pub likely_cause: Option<&'a str>,
     pub request_id: &'a str,
     pub actions: Vec<Action>,
 }
@@ -102,6 +103,14 @@ pub struct SignedOutPage<'a> {
 #[template(path = "signed_in.html")]
 pub struct SignedInPage<'a> {
     pub site: &'a Site,
+}
+
+/// Leads on by itself.
+#[derive(Template)]
+#[template(path = "look_again.html")]
+pub struct LookAgainPage<'a> {
+    pub site: &'a Site,
+    pub href: &'a str,
 }
 
 /// What is known of the session at the IdP.

@@ -7,6 +7,7 @@ use pingora::proxy::Session as Exchange;
 use super::Journey;
 use super::journey::client_address;
 use crate::identity_jwt::session_reference;
+use crate::loop_cause::LoopCause;
 use crate::refusal::Refusal;
 use crate::shared::Gateway;
 
@@ -30,6 +31,7 @@ pub(super) fn report(gateway: &Gateway, journey: &Journey, refusal: &Refusal) {
         _ => tracing::info!(
             request.id = journey.request_id.as_str(),
             refusal.code = refusal.code(),
+            refusal.cause = refusal.likely_cause().map(LoopCause::code),
             refusal.cure = refusal.cure(),
             "request refused: {refusal}"
         ),
