@@ -15,6 +15,7 @@ import { loginLoopsSuite } from "./suites/login-loops.mjs";
 import { singlePageSuite, singlePageWorld } from "./suites/single-page.mjs";
 import { signInSuite } from "./suites/sign-in.mjs";
 import { strangerSuite, tamperSuite } from "./suites/signatures.mjs";
+import { tabsSuite } from "./suites/tabs.mjs";
 
 const { values: flags } = parseArgs({ options: { quick: { type: "boolean" }, "expect-failure": { type: "boolean" } } });
 const { SUITE_BINARIES, SUITE_CHROMIUM, SUITE_JUPYTER } = process.env;
@@ -40,6 +41,7 @@ async function everything() {
       await signInSuite(checks, running, setup.screens);
       await strangerSuite(checks, running);
       await tamperSuite(checks, running);
+      await tabsSuite(checks, running);
     });
   }
   await checks.in(() => oursThroughProxy(setup), (running) => loginLoopsSuite(checks, running, setup.screens));
