@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, EXPECT};
-use http::{HeaderName, Method};
+use http::{HeaderName, Method, StatusCode};
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
@@ -92,7 +92,9 @@ pub async fn answer(
     for (name, value) in &parts.headers {
         header.append_header(name.clone(), value.clone())?;
     }
-    header.insert_header(CONTENT_LENGTH, body.len())?;
+    if parts.status != StatusCode::NOT_MODIFIED {
+        header.insert_header(CONTENT_LENGTH, body.len())?;
+    }
     header.insert_header(REQUEST_ID, request_id.as_str())?;
     let is_bare = body.is_empty() || session.req_header().method == Method::HEAD;
     session.write_response_header(Box::new(header), is_bare).await?;

@@ -19,6 +19,7 @@ pub mod keys;
 mod keys_command;
 pub mod lifecycle;
 pub mod login;
+pub mod loop_cause;
 pub mod metrics;
 pub mod pages;
 pub mod proxy;

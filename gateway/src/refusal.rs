@@ -5,6 +5,8 @@
 
 use saml_core::{Fingerprint, Rejection, Timestamp};
 
+use crate::loop_cause::LoopCause;
+
 /// How an upstream failed, which decides the status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UpstreamFault {
@@ -45,6 +47,17 @@ macro_rules! refusals {
                 match self {
                     Self::Saml(rejection) => rejection.cure(),
                     $( Self::$variant { .. } => $cure, )*
+                }
+            }
+
+            /// What most likely lies behind it, where that is another matter than the code.
+            pub fn likely_cause(&self) -> Option<LoopCause> {
+                match self {
+                    Self::LoginLoop { cause, .. } => Some(*cause),
+                    Self::Saml(Rejection::AssertionExpired { .. } | Rejection::AssertionNotYetValid { .. }) => {
+                        Some(LoopCause::Clock)
+                    }
+                    _ => None,
                 }
             }
 
@@ -127,9 +140,12 @@ refusals! {
     AssertionReplayed = "assertion_replayed",
         "the response was used before",
         "start again";
-    LoginLoop { last: String } = "login_loop",
-        "three rounds of sign-in in two minutes led to no session; the last reason was {last}",
-        "allow cookies for this site, open it at the address of `public_url`, and see that the clocks agree";
+    SessionCookieMissing = "session_cookie_missing",
+        "the login succeeded, and the browser came back without a session",
+        "it is tried again by itself; as the last reason of a login loop, see its cause";
+    LoginLoop { last: &'static str, cause: LoopCause } = "login_loop",
+        "three rounds of sign-in in two minutes led to no session; the last reason was {last}, the likely cause is {cause}",
+        "see the cause: allow cookies for this site, open it at the address of `public_url`, and see that the clocks agree";
     IdpUnavailable { idp: String } = "idp_unavailable",
         "the metadata of the identity provider {idp:?} has not been fetched yet",
         "the log says why fetching failed: see that `metadata_url` answers from here, and that `trusted_keys` names a key of the IdP; it is tried again by itself";

@@ -8,6 +8,7 @@ use http::{HeaderValue, StatusCode};
 use saml_core::Rejection;
 use serde_json::json;
 
+use crate::loop_cause::LoopCause;
 use crate::pages::{Action, Answer, Reach, RefusalPage, Site, json, page};
 use crate::refusal::{Refusal, UpstreamFault};
 
@@ -75,7 +76,7 @@ fn refusal_json(site: &Site, refusal: &Refusal, plain: &Plain, asker: &Asker<'_>
 
 fn refusal_page(site: &Site, refusal: &Refusal, plain: &Plain, asker: &Asker<'_>, reach: Reach) -> Answer {
     let last = match refusal {
-        Refusal::LoginLoop { last } => Some(last.as_str()),
+        Refusal::LoginLoop { last, .. } => Some(*last),
         _ => None,
     };
     let template = RefusalPage {
@@ -84,6 +85,7 @@ fn refusal_page(site: &Site, refusal: &Refusal, plain: &Plain, asker: &Asker<'_>
         advice: plain.advice,
         code: refusal.code(),
         last,
+        likely_cause: refusal.likely_cause().map(LoopCause::code),
         request_id: asker.request_id,
         actions: actions(site, plain.offer, asker.return_url),
     };
@@ -247,6 +249,12 @@ fn plain(refusal: &Refusal) -> Plain {
             "It was finished already or did not begin here. Start again.",
             Offer::SignInAgain,
         ),
+        Refusal::SessionCookieMissing => say(
+            StatusCode::FORBIDDEN,
+            "The sign-in got lost",
+            "It was accepted, and your browser came back without it. Allow cookies for this site, then try again.",
+            Offer::SignInAgain,
+        ),
         Refusal::LoginExpired => say(
             StatusCode::FORBIDDEN,
             "The sign-in took too long",
@@ -259,12 +267,9 @@ fn plain(refusal: &Refusal) -> Plain {
             "Start again in this one. Cookies must be allowed for this site.",
             Offer::SignInAgain,
         ),
-        Refusal::LoginLoop { .. } => say(
-            StatusCode::FORBIDDEN,
-            "Signing in does not work",
-            "It was tried several times in a row without success. Allow cookies for this site and try again; if that does not help, tell your administrator the codes below.",
-            Offer::SignInAgain,
-        ),
+        Refusal::LoginLoop { cause, .. } => {
+            say(StatusCode::FORBIDDEN, "Signing in does not work", cause.advice(), Offer::SignInAgain)
+        }
         Refusal::IdpUnavailable { .. } => say(
             StatusCode::SERVICE_UNAVAILABLE,
             "Signing in is not possible right now",

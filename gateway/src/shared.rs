@@ -139,10 +139,11 @@ impl Gateway {
         self.site.with_return(&format!("start/{idp}"), return_url)
     }
 
-    /// Where somebody goes who has just signed in.
+    /// Where a login that succeeded leads.
     pub fn landing_url(&self, landing: Landing, return_url: &str) -> String {
         match landing {
             Landing::ReturnUrl => return_url.to_owned(),
+            Landing::PopUp => self.site.signed_in_url.clone(),
             Landing::Form(_) => landing.carried_by(self.site.with_return("replay", return_url)),
         }
     }

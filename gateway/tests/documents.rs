@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::PathBuf;
 
+use gateway::loop_cause::LoopCause;
 use gateway::refusal::Refusal;
 use saml_core::Rejection;
 
@@ -17,6 +18,16 @@ a request id; look for it in the log.
 This page is made from the source: `UPDATE_DOCS=1 cargo test -p gateway --test documents`.
 ";
 
+const CAUSES: &str = "
+## Likely causes
+
+A login loop (`login_loop`), and a response that is refused for its time, name a likely cause beside the last code: on the
+page and in the log (`refusal.cause`). It is told from what the browser brings back to a page of samlgate's own.
+
+| cause | cure |
+|---|---|
+";
+
 fn document() -> String {
     let mut text = HEAD.to_owned();
     for (title, catalogue) in [
@@ -27,6 +38,10 @@ fn document() -> String {
         for (code, cure) in catalogue {
             let _ = writeln!(text, "| `{code}` | {} |", cure.replace('|', "\\|"));
         }
+    }
+    text.push_str(CAUSES);
+    for (code, cure) in LoopCause::catalogue() {
+        let _ = writeln!(text, "| `{code}` | {} |", cure.replace('|', "\\|"));
     }
     text
 }

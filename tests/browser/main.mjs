@@ -9,11 +9,14 @@ import { parseArgs } from "node:util";
 import { Checks } from "./lib/checks.mjs";
 import { killAll } from "./lib/processes.mjs";
 import { noScreens, Screens } from "./lib/screens.mjs";
-import { oursOnHttp, oursOnHttps, samlpOnHttp, samlpOnHttps } from "./lib/worlds.mjs";
+import { oursOnHttp, oursOnHttps, oursThroughProxy, samlpOnHttp, samlpOnHttps } from "./lib/worlds.mjs";
 import { keptFormsSuite } from "./suites/kept-forms.mjs";
 import { jupyterSuite, jupyterWorld } from "./suites/jupyter.mjs";
+import { loginLoopsSuite } from "./suites/login-loops.mjs";
+import { singlePageSuite, singlePageWorld } from "./suites/single-page.mjs";
 import { signInSuite } from "./suites/sign-in.mjs";
 import { strangerSuite, tamperSuite } from "./suites/signatures.mjs";
+import { tabsSuite } from "./suites/tabs.mjs";
 
 const { values: flags, positionals: suites } = parseArgs({
   options: { quick: { type: "boolean" }, "expect-failure": { type: "boolean" } },
@@ -37,14 +40,23 @@ async function everything() {
   const setup = prepare(flags.quick ? noScreens : await Screens.in(fileURLToPath(new URL("screenshots", import.meta.url))));
   const checks = new Checks();
   const worlds = flags.quick ? [oursOnHttp, samlpOnHttps] : [oursOnHttp, samlpOnHttp, oursOnHttps, samlpOnHttps];
-  for (const world of isWanted("sign-in") || isWanted("signatures") ? worlds : []) {
+  const shared = ["sign-in", "signatures", "kept-forms", "tabs"];
+  for (const world of shared.some(isWanted) ? worlds : []) {
     await checks.in(() => world(setup), async (running) => {
       if (isWanted("sign-in")) await signInSuite(checks, running, setup.screens);
-      if (!isWanted("signatures")) return;
-      await strangerSuite(checks, running);
-      await tamperSuite(checks, running);
-      if (running.application) await keptFormsSuite(checks, running, setup.screens);
+      if (isWanted("signatures")) {
+        await strangerSuite(checks, running);
+        await tamperSuite(checks, running);
+      }
+      if (isWanted("kept-forms") && running.application) await keptFormsSuite(checks, running, setup.screens);
+      if (isWanted("tabs")) await tabsSuite(checks, running);
     });
+  }
+  if (isWanted("login-loops")) {
+    await checks.in(() => oursThroughProxy(setup), (running) => loginLoopsSuite(checks, running, setup.screens));
+  }
+  if (isWanted("single-page")) {
+    await checks.in(() => singlePageWorld(setup), (running) => singlePageSuite(checks, running, setup.screens));
   }
   if (!isWanted("jupyter")) return checks.finish();
   if (setup.jupyter) {

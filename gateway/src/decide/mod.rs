@@ -90,6 +90,10 @@ pub enum Endpoint {
     PostJs,
     LoginJs,
     Style,
+    ClientJs,
+    /// Where a login in a pop-up ends.
+    SignedIn,
+    SignedInJs,
 }
 
 /// Judges one request. A session that has expired counts as none, whoever handed it in.

@@ -104,6 +104,9 @@ impl Policy {
             "/post.js" => Some(Endpoint::PostJs),
             "/login.js" => Some(Endpoint::LoginJs),
             "/style.css" => Some(Endpoint::Style),
+            "/client.js" => Some(Endpoint::ClientJs),
+            "/signed-in" => Some(Endpoint::SignedIn),
+            "/signed-in.js" => Some(Endpoint::SignedInJs),
             other => {
                 let idp = other.strip_prefix("/start/")?;
                 (!idp.is_empty() && !idp.contains('/')).then_some(Endpoint::Start)

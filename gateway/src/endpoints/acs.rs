@@ -19,6 +19,7 @@ use super::{Call, resume, set_cookie};
 use crate::identity_jwt::session_reference;
 use crate::idps::{Idp, LiveIdp};
 use crate::login::{self, Homecoming};
+use crate::loop_cause::LoopCause;
 use crate::pages::{Answer, redirect};
 use crate::refusal::Refusal;
 #[cfg(feature = "second-opinion")]
@@ -102,8 +103,9 @@ async fn sign_in_answering(
     };
     let pending = claim(call, &login, &request_id, pending).await?;
     let login = confirmed(gateway, &live, login, posted.form).await.map_err(refused)?;
-    let landing = gateway.landing_url(pending.landing, &pending.return_url);
-    welcome(call, &idp.settings, &login, pending.replaces, &landing).await
+    let mut answer = welcome(call, &idp.settings, &login, pending.replaces, &way_home(call, &pending)).await?;
+    set_cookie(&mut answer, resume::PROBE);
+    Ok(answer)
 }
 
 /// A response that answers no request of ours (SAML Profiles 2.0 §4.1.5), from an IdP that may send such. Its Issuer
@@ -278,6 +280,17 @@ async fn end_replaced(gateway: &Gateway, key: &SessionKey, now: Timestamp) {
     }
 }
 
+/// Where an accepted login leads. By way of resume, where it shows whether the session cookie came back, if this browser
+/// went round before, or has nobody but that page to tell it.
+fn way_home(call: &Call<'_>, pending: &PendingLogin) -> String {
+    let (gateway, rounds) = (call.gateway, pending.rounds.at(call.now));
+    if rounds.count() == 0 && pending.landing != Landing::PopUp {
+        return gateway.landing_url(pending.landing, &pending.return_url);
+    }
+    let landing = (pending.landing, &*pending.return_url);
+    resume::url(gateway, landing, Some(pending.idp.as_str()), rounds, Refusal::SessionCookieMissing.code())
+}
+
 fn go_home(call: &Call<'_>, homecoming: &Homecoming) -> Answer {
     let Homecoming { refusal, pending } = homecoming;
     report(call, refusal, pending.as_ref().map(|pending| &pending.idp));
@@ -287,7 +300,9 @@ fn go_home(call: &Call<'_>, homecoming: &Homecoming) -> Answer {
         }
         None => ((Landing::ReturnUrl, "/"), None, Rounds::none(call.now)),
     };
-    redirect(StatusCode::SEE_OTHER, &resume::url(call.gateway, landing, idp, rounds, refusal.code()))
+    let mut answer = redirect(StatusCode::SEE_OTHER, &resume::url(call.gateway, landing, idp, rounds, refusal.code()));
+    set_cookie(&mut answer, resume::PROBE);
+    answer
 }
 
 /// Every login that fails is counted and logged here, and nowhere else.
@@ -299,6 +314,7 @@ fn report(call: &Call<'_>, refusal: &Refusal, idp: Option<&IdpId>) {
         client.addr = %call.client,
         idp.id = idp,
         refusal.code = refusal.code(),
+        refusal.cause = refusal.likely_cause().map(LoopCause::code),
         refusal.cure = refusal.cure(),
         "login refused: {refusal}"
     );

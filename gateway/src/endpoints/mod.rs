@@ -8,6 +8,7 @@ mod logout;
 mod metadata;
 mod replay;
 mod resume;
+mod signed_in;
 mod slo;
 mod start;
 #[cfg(test)]
@@ -64,7 +65,10 @@ const fn methods(endpoint: Endpoint) -> &'static str {
         | Endpoint::Jwks
         | Endpoint::PostJs
         | Endpoint::LoginJs
-        | Endpoint::Style => "GET, HEAD",
+        | Endpoint::Style
+        | Endpoint::ClientJs
+        | Endpoint::SignedIn
+        | Endpoint::SignedInJs => "GET, HEAD",
     }
 }
 
@@ -82,13 +86,16 @@ pub const fn is_for_people(endpoint: Endpoint) -> bool {
         | Endpoint::Resume
         | Endpoint::Replay
         | Endpoint::Logout
-        | Endpoint::Slo => true,
+        | Endpoint::Slo
+        | Endpoint::SignedIn => true,
         Endpoint::Metadata
         | Endpoint::Userinfo
         | Endpoint::Jwks
         | Endpoint::PostJs
         | Endpoint::LoginJs
-        | Endpoint::Style => false,
+        | Endpoint::Style
+        | Endpoint::ClientJs
+        | Endpoint::SignedInJs => false,
     }
 }
 
@@ -113,6 +120,9 @@ pub async fn serve(endpoint: Endpoint, call: &Call<'_>) -> Result<Answer, Refusa
         Endpoint::PostJs => Ok(assets::post_js()),
         Endpoint::LoginJs => Ok(assets::login_js()),
         Endpoint::Style => Ok(assets::style()),
+        Endpoint::ClientJs => Ok(assets::client_js(call)),
+        Endpoint::SignedIn => Ok(signed_in::serve(call)),
+        Endpoint::SignedInJs => Ok(assets::signed_in_js()),
     }
 }
 
@@ -129,8 +139,11 @@ impl Call<'_> {
         self.gateway.return_url(self.parameter("rd").as_deref())
     }
 
-    /// Where the login leads, as `form` says.
+    /// Where the login leads, as `popup` or `form` says.
     fn landing(&self) -> Landing {
+        if self.parameter("popup").is_some() {
+            return Landing::PopUp;
+        }
         self.parameter("form").and_then(|id| FormId::parse(&id)).map_or(Landing::ReturnUrl, Landing::Form)
     }
 

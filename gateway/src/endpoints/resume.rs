@@ -3,20 +3,28 @@
 //! The ACS is called across sites, without the Lax cookie; here it shows. With a session the user goes
 //! on; without one a fresh login begins, until it has gone round too often. Rounds are counted in the
 //! URL, which survives a browser without cookies, and in a cookie, which survives a login that nobody
-//! here remembers.
+//! here remembers. A login that was accepted passes by here too, where its session cookie may get lost.
+//!
+//! After too many rounds a page of ours leads here once more: what the browser brings along then, within the site,
+//! and did not bring across sites, tells the cause.
 
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use saml_core::Rejection;
 
 use super::{Call, set_cookie};
-use crate::pages::{Answer, redirect};
+use crate::loop_cause::Evidence;
+use crate::pages::{Answer, LookAgainPage, Reach, page, redirect};
 use crate::refusal::Refusal;
-use crate::session::{Landing, Rounds};
+use crate::session::{LOGIN_COOKIE, Landing, Rounds, SESSION_COOKIE};
 use crate::shared::Gateway;
 
 /// Begins like every cookie of ours, so that no upstream sees or sets it.
 const ROUNDS_COOKIE: &str = "__Host-samlgate-rounds";
+
+/// Set by the ACS alone: where it shows again, the ACS and this page have the same host and cookies come back from there.
+pub(super) const PROBE: &str = "__Host-samlgate-probe=1; Path=/; Max-Age=120; Secure; HttpOnly; SameSite=Lax";
+const PROBE_COOKIE: &str = "__Host-samlgate-probe";
 
 /// The address that a response without a session is sent to.
 pub(super) fn url(
@@ -36,19 +44,43 @@ pub(super) fn url(
 
 pub(super) fn serve(call: &Call<'_>) -> Result<Answer, Refusal> {
     let return_url = call.return_url();
-    if call.session.is_some() {
+    let last = known_code(call.parameter("last").as_deref());
+    let is_second_look = call.parameter("look").is_some();
+    // A session that shows only when a page of ours asks is no way out of a loop.
+    let shows_late = is_second_look && last == Refusal::SessionCookieMissing.code();
+    if call.session.is_some() && !shows_late {
         return Ok(redirect(StatusCode::SEE_OTHER, &call.gateway.landing_url(call.landing(), &return_url)));
     }
     let in_url = call.parameter("round").map_or(Rounds::none(call.now), |text| Rounds::parse(&text, call.now));
-    let in_cookie = rounds_cookie(call.headers).map_or(Rounds::none(call.now), |text| Rounds::parse(text, call.now));
+    let in_cookie =
+        cookie(call.headers, ROUNDS_COOKIE).map_or(Rounds::none(call.now), |text| Rounds::parse(text, call.now));
     let rounds = in_url.or(in_cookie);
     if rounds.are_too_many() {
-        return Err(Refusal::LoginLoop { last: known_code(call.parameter("last").as_deref()).to_owned() });
+        return if is_second_look { Err(stopped(call, last)) } else { Ok(look_again(call)) };
     }
     let rounds = rounds.and_one_more();
     let mut answer = redirect(StatusCode::FOUND, &next(call, &return_url, rounds));
     set_cookie(&mut answer, &format!("{ROUNDS_COOKIE}={rounds}; Path=/; Max-Age=120; Secure; HttpOnly; SameSite=Lax"));
     Ok(answer)
+}
+
+/// A page of ours that leads here, so that the next request comes from within the site.
+fn look_again(call: &Call<'_>) -> Answer {
+    let site = &call.gateway.site;
+    let href = format!("{}?{}&look=2", call.path, call.query.unwrap_or_default());
+    page(site, StatusCode::OK, Reach::Ours, &LookAgainPage { site, href: &href })
+}
+
+fn stopped(call: &Call<'_>, last: &'static str) -> Refusal {
+    let has = |name| cookie(call.headers, name).is_some();
+    let evidence = Evidence {
+        last,
+        has_session: call.session.is_some(),
+        has_session_cookie: has(SESSION_COOKIE),
+        has_login_cookie: has(LOGIN_COOKIE),
+        has_probe: has(PROBE_COOKIE),
+    };
+    Refusal::LoginLoop { last, cause: evidence.cause() }
 }
 
 /// The IdP that the login was begun with, or the only one; the login page where neither is known.
@@ -67,12 +99,12 @@ fn next(call: &Call<'_>, return_url: &str, rounds: Rounds) -> String {
     call.landing().carried_by(next)
 }
 
-fn rounds_cookie(headers: &HeaderMap) -> Option<&str> {
+fn cookie<'h>(headers: &'h HeaderMap, wanted: &str) -> Option<&'h str> {
     let pairs = headers.get_all(COOKIE).iter().filter_map(|value: &HeaderValue| value.to_str().ok());
     pairs
         .flat_map(|header| header.split(';'))
         .filter_map(|pair| pair.trim().split_once('='))
-        .find(|(name, _)| *name == ROUNDS_COOKIE)
+        .find(|(name, _)| *name == wanted)
         .map(|(_, value)| value)
 }
 

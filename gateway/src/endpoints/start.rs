@@ -33,6 +33,8 @@ pub(super) async fn serve(call: &Call<'_>) -> Result<Answer, Refusal> {
         None => BrowserBinding::generate(&gateway.random).map_err(internal)?,
     };
     let rounds = call.parameter("round").map_or(Rounds::none(call.now), |text| Rounds::parse(&text, call.now));
+    // A browser that is known and signs in again may have lost the session of a moment ago.
+    let rounds = if is_new { rounds } else { rounds.at_least_one() };
     let wish = Wish {
         return_url: &call.return_url(),
         binding: binding.hash(),

@@ -1,11 +1,12 @@
 //! The endpoints, called as the request road calls them.
 
 use bytes::Bytes;
-use http::header::{LOCATION, SET_COOKIE};
+use http::header::{CACHE_CONTROL, ETAG, LOCATION, SET_COOKIE};
 use http::{HeaderName, StatusCode};
 use saml_core::RequestId;
 
 use super::*;
+use crate::loop_cause::LoopCause;
 use crate::session::{PendingState, Ticket};
 use crate::testing;
 
@@ -125,11 +126,14 @@ async fn resume_goes_on_begins_anew_or_gives_up() {
     // Two IdPs, and nothing says which one.
     let choose = visitor.get(Endpoint::Resume, "/saml/resume?rd=/a").await.unwrap();
     assert_eq!(header(&choose, LOCATION), "/saml/login?rd=%2Fa");
-    let codes = [("assertion_replayed", "assertion_replayed"), ("<b>", "login_unknown")];
-    for (last, shown) in codes {
+    let codes = [("assertion_replayed", LoopCause::Unknown), ("<b>", LoopCause::NotRemembered)];
+    for (last, cause) in codes {
         let target = format!("/saml/resume?rd=/a&round=3-990&last={last}");
-        let refused = visitor.get(Endpoint::Resume, &target).await.unwrap_err();
-        assert_eq!(refused, Refusal::LoginLoop { last: shown.to_owned() });
+        let page = text(&visitor.get(Endpoint::Resume, &target).await.unwrap());
+        assert!(page.contains("http-equiv=\"refresh\"") && !page.contains("<b>"), "{page}");
+        let refused = visitor.get(Endpoint::Resume, &format!("{target}&look=2")).await.unwrap_err();
+        assert_eq!(refused.likely_cause(), Some(cause));
+        assert_eq!(refused.code(), "login_loop");
     }
     visitor.session = Some(testing::session(|_| ()));
     let home = visitor.get(Endpoint::Resume, "/saml/resume?rd=/a&round=3-990").await.unwrap();
@@ -139,8 +143,48 @@ async fn resume_goes_on_begins_anew_or_gives_up() {
 #[tokio::test]
 async fn rounds_are_counted_without_the_url_too() {
     let visitor = Visitor::new(&[("cookie", "a=b; __Host-samlgate-rounds=3-990")]);
-    let refused = visitor.get(Endpoint::Resume, "/saml/resume?rd=/a").await.unwrap_err();
+    let page = visitor.get(Endpoint::Resume, "/saml/resume?rd=/a").await.unwrap();
+    assert!(text(&page).contains("/saml/resume?rd=/a&#38;look=2"), "{}", text(&page));
+    let refused = visitor.get(Endpoint::Resume, "/saml/resume?rd=/a&look=2").await.unwrap_err();
     assert_eq!(refused.code(), "login_loop");
+}
+
+#[tokio::test]
+async fn a_login_in_a_pop_up_ends_at_the_page_that_closes_it() {
+    let mut visitor = Visitor::new(&[]);
+    let page = visitor.get(Endpoint::Login, "/saml/login?rd=/a&popup=1").await.unwrap();
+    assert!(text(&page).contains("href=\"/saml/start/okta?rd=%2Fa&#38;popup=1\""), "{}", text(&page));
+    let again = visitor.get(Endpoint::Resume, "/saml/resume?rd=/a&round=1-990&idp=okta&popup=1").await.unwrap();
+    assert_eq!(header(&again, LOCATION), "/saml/start/okta?rd=%2Fa&round=2-990&popup=1");
+    visitor.session = Some(testing::session(|_| ()));
+    for (endpoint, target) in [(Endpoint::Login, "/saml/login"), (Endpoint::Resume, "/saml/resume")] {
+        let answer = visitor.get(endpoint, &format!("{target}?rd=/a&popup=1")).await.unwrap();
+        assert_eq!(header(&answer, LOCATION), "/saml/signed-in");
+    }
+}
+
+#[tokio::test]
+async fn client_js_is_asked_for_anew_by_its_tag() {
+    let first = Visitor::new(&[]).get(Endpoint::ClientJs, "/saml/client.js").await.unwrap();
+    let tag = header(&first, ETAG).to_owned();
+    assert_eq!((first.status(), header(&first, CACHE_CONTROL)), (StatusCode::OK, "public, no-cache"));
+    for (known, status) in [(tag.clone(), 304), (format!("\"x\", W/{tag}"), 304), ("\"x\"".to_owned(), 200)] {
+        let visitor = Visitor::new(&[("if-none-match", &known)]);
+        let answer = visitor.get(Endpoint::ClientJs, "/saml/client.js").await.unwrap();
+        assert_eq!((answer.status().as_u16(), text(&answer).is_empty()), (status, status == 304), "{known}");
+        assert_eq!(header(&answer, ETAG), tag);
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_shows_only_within_the_site_names_its_cause() {
+    let mut visitor = Visitor::new(&[("cookie", &binding())]);
+    visitor.session = Some(testing::session(|_| ()));
+    let target = "/saml/resume?rd=/a&round=3-990&last=session_cookie_missing&look=2";
+    let refused = visitor.get(Endpoint::Resume, target).await.unwrap_err();
+    assert_eq!(refused, Refusal::LoginLoop { last: "session_cookie_missing", cause: LoopCause::SameSite });
+    let other = target.replace("session_cookie_missing", "login_of_other_browser");
+    assert_eq!(header(&visitor.get(Endpoint::Resume, &other).await.unwrap(), LOCATION), "/a");
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use http::{HeaderName, HeaderValue, Response, StatusCode};
 use saml_core::PostForm;
 
 pub use site::Site;
-pub(crate) use site::{LOGIN_JS, POST_JS, STYLE_CSS};
+pub(crate) use site::{CLIENT_JS, LOGIN_JS, POST_JS, SIGNED_IN_JS, STYLE_CSS};
 
 /// What we send when we answer ourselves.
 pub type Answer = Response<Bytes>;
@@ -51,6 +51,7 @@ pub struct RefusalPage<'a> {
     pub code: &'a str,
     /// The code that a login loop ended with.
     pub last: Option<&'a str>,
+    pub likely_cause: Option<&'a str>,
     pub request_id: &'a str,
     pub actions: Vec<Action>,
 }
@@ -115,6 +116,21 @@ pub struct SignedOutPage<'a> {
     /// Where the user can end the session of the IdP.
     pub portal_url: Option<&'a str>,
     pub at_idp: AtIdp,
+}
+
+/// Where a login in a pop-up ends.
+#[derive(Template)]
+#[template(path = "signed_in.html")]
+pub struct SignedInPage<'a> {
+    pub site: &'a Site,
+}
+
+/// Leads on by itself.
+#[derive(Template)]
+#[template(path = "look_again.html")]
+pub struct LookAgainPage<'a> {
+    pub site: &'a Site,
+    pub href: &'a str,
 }
 
 /// What is known of the session at the IdP.

@@ -17,8 +17,12 @@ pub struct Site {
     pub style_url: String,
     pub post_js_url: String,
     pub login_js_url: String,
+    pub signed_in_js_url: String,
     pub login_url: String,
     pub logout_url: String,
+    pub signed_in_url: String,
+    /// The entity tag of `client.js`: pages of the application name it without a version.
+    pub client_js_tag: HeaderValue,
     /// Where users end their session at the IdP, if we know the place.
     pub portal_url: Option<String>,
     policy_ours: HeaderValue,
@@ -29,6 +33,8 @@ pub struct Site {
 pub(crate) const STYLE_CSS: &str = include_str!("../../assets/style.css");
 pub(crate) const POST_JS: &str = include_str!("../../assets/post.js");
 pub(crate) const LOGIN_JS: &str = include_str!("../../assets/login.js");
+pub(crate) const SIGNED_IN_JS: &str = include_str!("../../assets/signed-in.js");
+pub(crate) const CLIENT_JS: &str = include_str!("../../assets/client.js");
 
 impl Site {
     pub fn new(settings: &Settings) -> Self {
@@ -43,8 +49,11 @@ impl Site {
             style_url: format!("{prefix}/style.css?v={}", version_of(STYLE_CSS)),
             post_js_url: format!("{prefix}/post.js?v={}", version_of(POST_JS)),
             login_js_url: format!("{prefix}/login.js?v={}", version_of(LOGIN_JS)),
+            signed_in_js_url: format!("{prefix}/signed-in.js?v={}", version_of(SIGNED_IN_JS)),
             login_url: format!("{prefix}/login"),
             logout_url: format!("{prefix}/logout"),
+            signed_in_url: format!("{prefix}/signed-in"),
+            client_js_tag: header(format!("\"{}\"", version_of(CLIENT_JS))),
             portal_url: portal_url(settings),
             policy_ours: header(format!("{base}; frame-ancestors 'none'; form-action 'self'")),
             policy_form_leaves: header(format!("{base}; frame-ancestors 'none'")),

@@ -12,6 +12,7 @@ use super::journey::{Outcome, client_address};
 use super::under_way::{self, UnderWay};
 use crate::decide::Permit;
 use crate::identity_jwt::session_reference;
+use crate::loop_cause::LoopCause;
 use crate::refusal::Refusal;
 use crate::session::{Session, StreamEnd};
 use crate::shared::Gateway;
@@ -37,6 +38,7 @@ pub(super) fn report(gateway: &Gateway, journey: &Journey, refusal: &Refusal) {
         _ => tracing::info!(
             request.id = journey.request_id.as_str(),
             refusal.code = refusal.code(),
+            refusal.cause = refusal.likely_cause().map(LoopCause::code),
             refusal.cure = refusal.cure(),
             "request refused: {refusal}"
         ),

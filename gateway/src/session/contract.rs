@@ -538,7 +538,8 @@ pub async fn claims_an_assertion_once(make: Make<'_>, one: ReplayKey, other: Rep
 
 async fn a_login_comes_back_with_its_landing(store: Visitor) {
     let browser = browser();
-    for (number, landing) in [Landing::ReturnUrl, Landing::Form(form_key().id())].into_iter().enumerate() {
+    let landings = [Landing::ReturnUrl, Landing::PopUp, Landing::Form(form_key().id())];
+    for (number, landing) in landings.into_iter().enumerate() {
         let id = request(u8::try_from(number).expect("few"));
         store.put_pending(&id, PendingLogin { landing, ..login(&browser, 0) }, CLIENT).await.expect("put");
         let PendingState::Open(open) = store.pending(id.as_str(), at(1)).await.expect("asked") else {

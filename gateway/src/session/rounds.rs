@@ -55,6 +55,11 @@ impl Rounds {
         Self { count: self.count.saturating_add(1), first: self.first }
     }
 
+    #[must_use]
+    pub fn at_least_one(self) -> Self {
+        Self { count: self.count.max(1), first: self.first }
+    }
+
     pub fn are_too_many(self) -> bool {
         self.count >= LIMIT
     }

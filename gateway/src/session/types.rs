@@ -215,15 +215,18 @@ pub enum Landing {
     ReturnUrl,
     /// To the page that replays this form.
     Form(FormId),
+    /// To the page that tells the window which opened this one, and closes.
+    PopUp,
 }
 
 impl Landing {
-    /// Adds what it says to a URL that has a query.
+    /// The same URL, which has a query, with what brings the landing along.
     #[must_use]
     pub fn carried_by(self, url: String) -> String {
         match self {
             Self::ReturnUrl => url,
             Self::Form(id) => format!("{url}&form={id}"),
+            Self::PopUp => format!("{url}&popup=1"),
         }
     }
 }

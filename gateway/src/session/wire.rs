@@ -75,6 +75,7 @@ pub(super) struct Login {
 enum LandingPlace {
     ReturnUrl,
     Form([u8; 8]),
+    PopUp,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -238,6 +239,7 @@ impl Login {
             landing: match login.landing {
                 Landing::ReturnUrl => LandingPlace::ReturnUrl,
                 Landing::Form(id) => LandingPlace::Form(id.as_bytes()),
+                Landing::PopUp => LandingPlace::PopUp,
             },
         }
     }
@@ -254,6 +256,7 @@ impl Login {
             landing: match self.landing {
                 LandingPlace::ReturnUrl => Landing::ReturnUrl,
                 LandingPlace::Form(id) => Landing::Form(FormId::from_bytes(id)),
+                LandingPlace::PopUp => Landing::PopUp,
             },
         })
     }

@@ -21,6 +21,8 @@ export async function startChromium({ executable, home, hosts = {}, caFile }) {
     executablePath: executable,
     chromiumSandbox: !isRoot,
     env: { ...process.env, HOME: home, XDG_CONFIG_HOME: join(home, "config"), XDG_CACHE_HOME: join(home, "cache") },
+    // Users have it, and pages must bear it.
+    ignoreDefaultArgs: ["--disable-popup-blocking"],
     handleSIGINT: false,
     handleSIGTERM: false,
     handleSIGHUP: false,

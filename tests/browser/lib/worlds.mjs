@@ -14,9 +14,12 @@ import { indented } from "./checks.mjs";
 import { Gateway } from "./gateway.mjs";
 import { authority } from "./keys.mjs";
 import { freePorts, Process } from "./processes.mjs";
+import { startProxy } from "./proxy.mjs";
 
 const APP_DOMAIN = "app.samlgate.test";
 const IDP_DOMAIN = "idp.other.test";
+/** A host of its own, with cookies of its own, on which browsers keep Secure cookies without TLS. */
+export const OTHER_HOST = "other.localhost";
 
 /** What a suite is given. Its parts stop in the reverse order of their start. */
 export class World {
@@ -121,11 +124,26 @@ export function oursOnHttps(setup) {
   });
 }
 
+/** A proxy in front of the gateway, which meddles as `world.proxy` is told; no login page, so that loops go by themselves. */
+export function oursThroughProxy(setup) {
+  return World.build(setup, "our issuer, through a proxy", "ours-proxy", async (world) => {
+    const [port] = await freePorts(1);
+    world.proxy = world.add(await startProxy(port));
+    world.origin = `http://localhost:${world.proxy.port}`;
+    const { idp } = await startDemo(world);
+    const sp = serviceProvider(world.origin);
+    await idp.patch({ sp_entity_id: sp.entityId, acs_url: sp.acsUrl, sign: "both" });
+    world.idp = idp;
+    await gatewayAndApplication(world, { port, idp, settings: { public_url: world.origin, login_page: false } });
+    await world.chromium({ hosts: { [OTHER_HOST]: world.proxy.port } });
+  });
+}
+
 function serviceProvider(origin) {
   return { entityId: `${origin}/saml/metadata`, acsUrl: `${origin}/saml/acs` };
 }
 
-async function gatewayAndApplication(world, { port, idp, tls }) {
+async function gatewayAndApplication(world, { port, idp, tls, settings = {} }) {
   const { origin } = world;
   const jwks = () => getJson(port, new URL("/saml/jwks.json", origin), tls?.ca);
   world.application = world.add(await startApplication({ issuer: origin, jwks }));
@@ -136,7 +154,7 @@ async function gatewayAndApplication(world, { port, idp, tls }) {
     port,
     idp,
     upstream: world.application.port,
-    settings: tls ? { public_url: origin, tls: { certificate_file: certificateFile, key_file: keyFile } } : {},
+    settings: tls ? { public_url: origin, tls: { certificate_file: certificateFile, key_file: keyFile } } : settings,
   }));
   world.log = () => gateway.process.lines;
 }

@@ -241,6 +241,10 @@ async fn a_person_without_the_login_cookie_is_told_so_after_three_rounds() {
             break;
         }
     }
+    // A look from within the site: what comes back then tells the cause.
+    world.browser.change_jar(|jar| jar.remove("localhost", crate::support::BINDING));
+    tab.click("Continue").await;
+    assert!(tab.page().visible_text().contains("cookie_not_returned"), "{}", tab.page().visible_text());
     assert!(tab.page().visible_text().contains("login_loop"), "{} {}", tab.page().url, tab.page().visible_text());
     assert!(tab.page().visible_text().contains("login_of_other_browser"), "{}", tab.page().visible_text());
 }

@@ -253,3 +253,17 @@ async fn tabs_of_one_browser_finish_in_any_order() {
         assert_eq!((tab.page().status, tab.page().url.path()), (200, format!("/tab/{number}").as_str()));
     }
 }
+
+#[tokio::test]
+async fn a_login_in_a_pop_up_ends_at_our_own_page() {
+    let world = World::start(samlgate()).await;
+    let mut tab = world.browser.tab();
+    tab.visit(&world.gateway.url("/saml/login?rd=/app&popup=1")).await;
+    tab.click("Login with JumpCloud").await;
+    world.idp.sign_in(&mut tab, "ada").await;
+    tab.auto_submit().await;
+    assert_eq!((tab.page().status, tab.page().url.path()), (200, "/saml/signed-in"));
+    assert!(tab.page().sources("script").iter().any(|script| script.path() == "/saml/signed-in.js"));
+    session_cookie(&world.browser);
+    assert!(world.upstream.requests().is_empty(), "the application is shown in no pop-up");
+}
