@@ -2,13 +2,14 @@
 
 use config::{Binding, Claim, ExpiredCertificates, IdentityHeaders, IdentityProvider, SessionSettings, SingleLogout};
 use saml_core::{
-    AcceptedLogin, Authentication, AuthnRequest, PostForm, RequestId, ServiceProvider, Signer, SigningError, SsoUrl,
-    Timestamp, TrustedIdp,
+    AcceptedLogin, Authentication, AuthnRequest, Identity, PostForm, RequestId, ServiceProvider, Signer, SigningError,
+    SsoUrl, Timestamp, TrustedIdp,
 };
 
 use crate::refusal::Refusal;
 use crate::session::{
-    BindingHash, BrowserBinding, IdpSession, Landing, PendingLogin, PendingState, Rounds, SessionKey, SessionRecord,
+    BindingHash, BrowserBinding, FurtherClaims, IdpSession, Landing, PendingLogin, PendingState, Rounds, SessionKey,
+    SessionRecord,
 };
 
 /// What a new login is made from.
@@ -131,7 +132,6 @@ pub fn session_of(
     let identity = login.identity();
     let max_age = i64::try_from(settings.max_age.as_secs()).unwrap_or(i64::MAX);
     let latest = now.plus_seconds(max_age);
-    let name_id = identity.name_id.as_ref().filter(|_| is_sent(headers, |claim| *claim == Claim::NameId));
     SessionRecord {
         idp: login.idp().clone(),
         unique_id: identity.unique_id.as_str().into(),
@@ -139,17 +139,24 @@ pub fn session_of(
         username: boxed(identity.username.as_deref()),
         first_name: boxed(identity.first_name.as_deref()),
         last_name: boxed(identity.last_name.as_deref()),
-        name_id: boxed(name_id.map(|name_id| name_id.value.as_str())),
         groups: identity.groups.iter().collect(),
+        further: further_claims(identity, headers).boxed(),
+        created: now,
+        expires: login.session_not_on_or_after().map_or(latest, |end| end.min(latest)),
+        idp_session: idp_session(idp, login),
+    }
+}
+
+fn further_claims(identity: &Identity, headers: &IdentityHeaders) -> FurtherClaims {
+    let name_id = identity.name_id.as_ref().filter(|_| is_sent(headers, |claim| *claim == Claim::NameId));
+    FurtherClaims {
+        name_id: boxed(name_id.map(|name_id| name_id.value.as_str())),
         attributes: identity
             .attributes
             .iter()
             .filter(|(name, _)| is_sent(headers, |claim| matches!(claim, Claim::Attribute(sent) if sent == name)))
             .map(|(name, values)| (name.as_str().into(), values.iter().map(|value| value.as_str().into()).collect()))
             .collect(),
-        created: now,
-        expires: login.session_not_on_or_after().map_or(latest, |end| end.min(latest)),
-        idp_session: idp_session(idp, login),
     }
 }
 

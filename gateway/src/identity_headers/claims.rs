@@ -67,10 +67,11 @@ impl ClaimValues {
             Claim::Username => Some(encoded(username(record))),
             Claim::FirstName => one(&record.first_name),
             Claim::LastName => one(&record.last_name),
-            Claim::NameId => one(&record.name_id),
+            Claim::NameId => record.further.as_ref().and_then(|further| one(&further.name_id)),
             Claim::Groups => Some(self.groups_header(record)?),
             Claim::Attribute(name) => {
-                record.attributes.iter().find(|(found, _)| **found == **name).map(|(_, values)| {
+                let attributes = record.further.as_ref().map_or(&[][..], |further| &further.attributes);
+                attributes.iter().find(|(found, _)| **found == **name).map(|(_, values)| {
                     let values: Vec<&str> = values.iter().map(|value| &**value).collect();
                     encoded_list(&values)
                 })
@@ -165,8 +166,10 @@ mod tests {
 
     #[test]
     fn each_claim_has_its_value() {
-        let plain =
-            record(|record| record.attributes = Box::new([("team".into(), Box::new(["a,b".into(), "c".into()]))]));
+        let plain = record(|record| {
+            record.further.as_mut().unwrap().attributes =
+                Box::new([("team".into(), Box::new(["a,b".into(), "c".into()]))])
+        });
         check(Claim::User, &plain, Some("5f3c"));
         check(Claim::Email, &plain, Some("ada@example.com"));
         check(Claim::Username, &plain, Some("ada"));

@@ -16,7 +16,7 @@ use super::revocation::{Effect, Revocation, Target};
 use super::rounds::Rounds;
 use super::store::{ClaimOutcome, KeepOutcome, PendingState, SessionStore, StoreError, TakeOutcome};
 use super::ticket::{BrowserBinding, FormKey, FormSecret, SessionKey, Ticket};
-use super::types::{IdpSession, Landing, PendingLogin, PendingLogout, SessionRecord, StoredSession};
+use super::types::{FurtherClaims, IdpSession, Landing, PendingLogin, PendingLogout, SessionRecord, StoredSession};
 
 /// Makes an empty store.
 pub type Make<'a> = &'a (dyn Fn() -> Arc<dyn SessionStore> + Sync);
@@ -169,9 +169,8 @@ pub fn record(created: i64, expires: i64) -> SessionRecord {
         username: Some("ada".into()),
         first_name: Some("Ada".into()),
         last_name: Some("Lovelace".into()),
-        name_id: Some("ada@example.com".into()),
         groups: ["staff", "admins"].into_iter().collect(),
-        attributes: Box::default(),
+        further: Some(Box::new(FurtherClaims { name_id: Some("ada@example.com".into()), attributes: Box::default() })),
         created: at(created),
         expires: at(expires),
         idp_session: Some(Box::new(IdpSession { name_id: name_id(), session_indexes: vec!["_s1".to_owned()] })),

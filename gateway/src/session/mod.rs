@@ -45,5 +45,6 @@ pub use store::{ClaimOutcome, Cursor, KeepOutcome, PendingState, Place, SessionS
 pub use streams::{StreamEnd, Watch};
 pub use ticket::{BindingHash, BrowserBinding, FormId, FormKey, FormSecret, RandomError, SessionKey, Ticket};
 pub use types::{
-    Attribute, EndedSession, IdpSession, Landing, PendingLogin, PendingLogout, Session, SessionRecord, StoredSession,
+    Attribute, EndedSession, FurtherClaims, IdpSession, Landing, PendingLogin, PendingLogout, Session, SessionRecord,
+    StoredSession,
 };

@@ -18,16 +18,28 @@ pub struct SessionRecord {
     pub username: Option<Box<str>>,
     pub first_name: Option<Box<str>>,
     pub last_name: Option<Box<str>>,
-    /// Only where a header is made from it.
-    pub name_id: Option<Box<str>>,
     pub groups: Groups,
-    /// Only attributes that a header is made from.
-    pub attributes: Box<[Attribute]>,
+    /// Most sessions have none, and are smaller for it.
+    pub further: Option<Box<FurtherClaims>>,
     pub created: Timestamp,
     /// The least of `session.max_age` and the IdP's SessionNotOnOrAfter.
     pub expires: Timestamp,
     /// Of IdPs with single logout alone: nobody asks for it elsewhere.
     pub idp_session: Option<Box<IdpSession>>,
+}
+
+/// What only some settings make headers from; what no header is made from is not kept.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FurtherClaims {
+    pub name_id: Option<Box<str>>,
+    pub attributes: Box<[Attribute]>,
+}
+
+impl FurtherClaims {
+    /// `None` where there are none.
+    pub fn boxed(self) -> Option<Box<Self>> {
+        (self != Self::default()).then(|| Box::new(self))
+    }
 }
 
 /// The session at the IdP, as single logout names it.
@@ -249,7 +261,6 @@ mod tests {
             record.username.as_deref(),
             record.first_name.as_deref(),
             record.last_name.as_deref(),
-            record.name_id.as_deref(),
         ];
         let texts: usize = texts.into_iter().flatten().map(|text| text.len() + OVERHEAD).sum();
         let groups: usize = record.groups.iter().map(|group| group.len() + 1).sum();

@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 use crate::session::revocation::{Revocation, Target};
 use crate::session::rounds::Rounds;
 use crate::session::ticket::{BindingHash, FormId, SessionKey};
-use crate::session::types::{IdpSession, Landing, PendingLogin, PendingLogout, SessionRecord, StoredSession};
+use crate::session::types::{
+    FurtherClaims, IdpSession, Landing, PendingLogin, PendingLogout, SessionRecord, StoredSession,
+};
 
 const VERSION: u8 = 1;
 
@@ -112,6 +114,7 @@ pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
 impl Record {
     pub(super) fn of(record: &SessionRecord) -> Self {
         let boxed = |text: &Option<Box<str>>| text.as_deref().map(str::to_owned);
+        let further = record.further.as_deref();
         Self {
             idp: record.idp.as_str().to_owned(),
             unique_id: record.unique_id.to_string(),
@@ -119,10 +122,10 @@ impl Record {
             username: boxed(&record.username),
             first_name: boxed(&record.first_name),
             last_name: boxed(&record.last_name),
-            name_id: boxed(&record.name_id),
+            name_id: further.and_then(|further| boxed(&further.name_id)),
             groups: record.groups.iter().map(str::to_owned).collect(),
-            attributes: record
-                .attributes
+            attributes: further
+                .map_or(&[][..], |further| &further.attributes)
                 .iter()
                 .map(|(name, values)| (name.to_string(), values.iter().map(|value| value.to_string()).collect()))
                 .collect(),
@@ -138,6 +141,13 @@ impl Record {
 
     pub(super) fn into_record(self) -> Option<SessionRecord> {
         let boxed = |text: Option<String>| text.map(String::into_boxed_str);
+        let attributes = self.attributes.into_iter();
+        let further = FurtherClaims {
+            name_id: boxed(self.name_id),
+            attributes: attributes
+                .map(|(name, values)| (name.into_boxed_str(), values.into_iter().map(String::into_boxed_str).collect()))
+                .collect(),
+        };
         Some(SessionRecord {
             idp: IdpId::parse(&self.idp).ok()?,
             unique_id: self.unique_id.into_boxed_str(),
@@ -145,13 +155,8 @@ impl Record {
             username: boxed(self.username),
             first_name: boxed(self.first_name),
             last_name: boxed(self.last_name),
-            name_id: boxed(self.name_id),
             groups: self.groups.iter().collect(),
-            attributes: self
-                .attributes
-                .into_iter()
-                .map(|(name, values)| (name.into_boxed_str(), values.into_iter().map(String::into_boxed_str).collect()))
-                .collect(),
+            further: further.boxed(),
             created: at(self.created),
             expires: at(self.expires),
             idp_session: self.idp_session.as_ref().map(|session| Box::new(session.to_session())),
@@ -310,7 +315,7 @@ mod tests {
     #[test]
     fn a_record_comes_back_whole() {
         let mut record = contract::record(1_000, 2_000);
-        record.attributes = Box::from([("team".into(), Box::from(["a".into(), "b".into()]))]);
+        record.further.as_mut().unwrap().attributes = Box::from([("team".into(), Box::from(["a".into(), "b".into()]))]);
         let back = decode::<Record>(&encode(&Record::of(&record))).and_then(Record::into_record).unwrap();
         // Every field: what one store keeps, another must not lose.
         let SessionRecord {
@@ -320,16 +325,15 @@ mod tests {
             username,
             first_name,
             last_name,
-            name_id,
             groups,
-            attributes,
+            further,
             created,
             expires,
             idp_session,
         } = back;
         assert_eq!((idp, unique_id, email), (record.idp, record.unique_id, record.email));
         assert_eq!((username, first_name, last_name), (record.username, record.first_name, record.last_name));
-        assert_eq!((name_id, groups, attributes), (record.name_id, record.groups, record.attributes));
+        assert_eq!((groups, further), (record.groups, record.further));
         assert_eq!((created, expires), (record.created, record.expires));
         assert_eq!(idp_session, record.idp_session);
     }

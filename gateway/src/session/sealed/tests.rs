@@ -67,7 +67,8 @@ async fn opens(store: &SealedStore, ticket: &Ticket, jar: &HeaderMap) -> bool {
 fn long_record() -> SessionRecord {
     let mut record = record(1_000, 2_000);
     let random: Vec<String> = (0..100).map(|_| ticket().to_cookie_value().to_string()).collect();
-    record.attributes = Box::from([("noise".into(), random.into_iter().map(String::into_boxed_str).collect())]);
+    record.further.as_mut().unwrap().attributes =
+        Box::from([("noise".into(), random.into_iter().map(String::into_boxed_str).collect())]);
     record
 }
 
@@ -154,9 +155,10 @@ async fn carries_only_groups_that_somebody_names_and_refuses_what_is_too_long() 
     assert_eq!(found.groups.iter().collect::<Vec<_>>(), ["staff"]);
     assert!(store.keeps_group("staff") && !store.keeps_group("7"));
     let mut long = long_record();
-    let noise = long.attributes[0].1.iter().cloned().cycle().take(100);
+    let attributes = &mut long.further.as_mut().unwrap().attributes;
+    let noise = attributes[0].1.iter().cloned().cycle().take(100);
     let more = (0..60).map(|_| contract::ticket().to_cookie_value().to_string().into_boxed_str());
-    long.attributes[0].1 = noise.chain(more).collect();
+    attributes[0].1 = noise.chain(more).collect();
     let browser = Browser::none();
     let refused = store.insert(&ticket, long, &browser).await;
     assert!(matches!(refused, Err(StoreError::SessionTooLarge { limit: 6_000, .. })), "{refused:?}");
