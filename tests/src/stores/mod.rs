@@ -83,6 +83,7 @@ impl Part {
                 "a WebSocket open through each closes within a second of a revocation at one, others stay open" => replicas::close_websockets(),
                 "a response posted to both opens one session" => replicas::claim_together(),
                 "Redis away: cached sessions go on, others get 503, sign-outs hold afterwards" => replicas::outlive_an_outage(),
+                "Redis away for 30 s under load of 500 sessions behind HAProxy: no request of a cached session fails, nobody is taken for another, revocations hold afterwards" => replicas::carry_load_through_an_outage(),
                 "cached sessions end with session.outage_limit" => replicas::limit_an_outage(),
                 "a replica that is killed forgets nobody" => replicas::forget_nobody(),
                 "a replica dies before the ACS, after the claim, after the session is written: one silent round at most" => replicas::die_at_each_point(),

@@ -1,5 +1,7 @@
 //! Two replicas of samlgate under one address, with one Redis.
 
+mod load;
+
 use std::ffi::OsStr;
 use std::time::Duration;
 
@@ -403,6 +405,8 @@ pub(super) async fn outlive_an_outage() {
     until(SECOND * 3, "known again", async || pair.status(1, &uncached).await == 200).await;
     assert_eq!((pair.status(0, &cached).await, pair.status(1, &cached).await), (200, 200));
 }
+
+pub(super) use load::carry_load_through_an_outage;
 
 pub(super) async fn limit_an_outage() {
     let mut pair = Pair::start_with(json!({ "outage_limit": "2s" })).await;
