@@ -51,6 +51,34 @@ pub fn medians_at(pace: Pace, mut one: impl FnMut(), mut other: impl FnMut()) ->
     (median(ones), median(others))
 }
 
+/// As [`medians_side_by_side`], for work on what has just arrived: `arrive` is not counted, and leaves what it makes in the
+/// processor's cache, as reading a socket does.
+pub fn medians_on_arrivals<T>(
+    mut arrive: impl FnMut() -> Vec<T>,
+    mut one: impl FnMut(&T),
+    mut other: impl FnMut(&T),
+) -> (Duration, Duration) {
+    let pace = Pace::thorough();
+    let (mut ones, mut others) = (Vec::with_capacity(pace.rounds), Vec::with_capacity(pace.rounds));
+    for _ in 0..pace.rounds {
+        ones.push(per_arrival(pace.slice, &mut arrive, &mut one));
+        others.push(per_arrival(pace.slice, &mut arrive, &mut other));
+    }
+    (median(ones), median(others))
+}
+
+fn per_arrival<T>(slice: Duration, arrive: &mut impl FnMut() -> Vec<T>, work: &mut impl FnMut(&T)) -> Duration {
+    let (mut spent, mut count) = (Duration::ZERO, 0);
+    while spent < slice {
+        let arrivals = arrive();
+        let start = processor_time();
+        arrivals.iter().for_each(&mut *work);
+        spent += processor_time() - start;
+        count += u32::try_from(arrivals.len()).unwrap_or(u32::MAX);
+    }
+    spent / count
+}
+
 fn calls_in(time: Duration, work: &mut impl FnMut()) -> u32 {
     let mut calls = 1;
     loop {
