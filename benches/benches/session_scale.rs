@@ -250,8 +250,8 @@ fn page(rows: &[Row<'_>]) -> String {
     let mut page = String::from(
         "# Sessions by the million: measured\n\nWritten by `benches/run-scale`. Users of 20 groups, each session used once; a process a size. *Bytes* are\n\
          resident memory: with `memory` what store and cache take together, with `redis` what the cache takes. *Hit*: Cookie\n\
-         header in, session out, random sessions, processor time; beside it the bare cache and a bare hash map in the same\n\
-         run. *Read*: from the store into the cache, 64 at a time; *alone*: one after the other, as the first request after a\n\
+         header in, session out, random sessions, processor time, with the header in cold memory too (`session_lookup` has one\n\
+         that has just arrived); beside it the bare cache and a bare hash map in the same run. *Read*: from the store into the cache, 64 at a time; *alone*: one after the other, as the first request after a\n\
          restart. *Opened*: a new session, 64 at a time. *Held*: of a cache that is asked for more than it may hold (up to 100,000), the\n\
          share of its limit.\n\nMachine: MACHINE. Commit: COMMIT.\n\n![look-ups over sessions](scale.svg)\n\n\
          | store | sessions | bytes | hit us | bare moka us | hash map us | read us | alone us | opened us | held |\n\
