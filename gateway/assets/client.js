@@ -86,10 +86,11 @@
 
   async function isStillTheirs(now) {
     if (!now) return false;
-    signIns += 1;
     const before = await user;
     if (before === undefined) user = Promise.resolve(now);
-    return before === undefined || before === now;
+    const isSame = before === undefined || before === now;
+    if (isSame) signIns += 1;
+    return isSame;
   }
 
   /** Who has signed in, in the end; undefined if the pop-up was closed or the bar dismissed. */

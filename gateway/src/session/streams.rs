@@ -220,7 +220,10 @@ impl Sessions {
             if !self.store.touch(&session.key, None, seen, &Browser::none()).await? {
                 return Ok(Some(StreamEnd::Ended));
             }
-            session.told(seen);
+            // A browser is told with its next request.
+            if self.store.keeps_sessions() {
+                session.told(seen);
+            }
         }
         Ok(None)
     }

@@ -297,3 +297,15 @@ async fn what_is_written_to_the_file_ends_sessions_elsewhere_and_after_a_restart
     assert_eq!(here.publish(&revocation).await.unwrap(), Effect::Local);
     assert_eq!(replica(&keys, None).publish(&revocation).await.unwrap(), Effect::Local);
 }
+
+#[tokio::test]
+async fn a_line_of_a_date_to_come_lets_no_ended_session_back() {
+    let store = made();
+    let (ended, other) = (ticket(), ticket());
+    let jar = carried(&store, &ended, record(1_000, 2_000)).await;
+    let end = |of: &Ticket, at| Revocation { target: Target::Session(of.key()), at };
+    let now = Timestamp::from(SystemTime::now());
+    let _ = store.publish(&end(&ended, now)).await.unwrap();
+    let _ = store.publish(&end(&other, now.plus_seconds(2 * REVOCATION_SECONDS))).await.unwrap();
+    assert!(!opens(&store, &ended, &jar).await);
+}
