@@ -1,7 +1,7 @@
 //! Sessions by the thousand and by the million: bytes, look-ups, start-up and eviction, in memory and over Redis.
 //!
 //! Each size is measured in a process of its own, whose resident memory is then nobody else's. `benches/run-scale`
-//! starts a Redis for it and has it write `docs/scale.md` and the plot.
+//! starts a Redis for it and has it write `docs/scale-measured.md` and the plot.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;

@@ -5,6 +5,7 @@ pub mod hostile;
 pub mod login;
 #[cfg(feature = "sessions")]
 pub mod sessions;
+pub mod storm;
 
 use std::time::Duration;
 
