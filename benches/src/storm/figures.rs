@@ -83,8 +83,8 @@ impl RedisCosts {
         }
     }
 
-    /// Sixteen commands a packet, as replicas under load send them over their one connection; what was not measured
-    /// so costs what its like does.
+    /// Sixteen commands a packet, as replicas under load send them over their one connection; `take`
+    /// and `claim` were not measured so and cost what their like does, and `follow` what it costs alone.
     pub fn pipelined() -> Self {
         Self {
             read: 0.8 * MICRO,
