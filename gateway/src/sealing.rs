@@ -4,10 +4,14 @@
 //! (RFC 5869) from the secret, with those bytes as the salt and with what the content is for, and of whom, as `info`.
 //! So no key encrypts twice, and nothing that is sealed can be passed off as something else.
 
+use std::sync::Arc;
+
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+use zeroize::Zeroizing;
 
+use crate::keys::{Key, KeyRing};
 use crate::session::RandomError;
 
 const VERSION: u8 = 1;
@@ -43,11 +47,63 @@ impl Purpose {
     }
 }
 
+/// The keys of one ring, in the hands of one application.
+pub(crate) struct Seal {
+    /// Our entity ID: what another application sealed, even under the same keys, does not open.
+    pub(crate) owner: String,
+    pub(crate) keys: Arc<KeyRing>,
+}
+
+impl Seal {
+    pub(crate) fn new(owner: &str, keys: &Arc<KeyRing>) -> Self {
+        Self { owner: owner.to_owned(), keys: Arc::clone(keys) }
+    }
+
+    /// Under the current key.
+    ///
+    /// # Errors
+    /// The random source failed.
+    pub(crate) fn seal(&self, purpose: Purpose, of: &[u8], content: &[u8]) -> Result<Vec<u8>, RandomError> {
+        self.seal_with(&[], purpose, of, content)
+    }
+
+    /// As [`Seal::seal`], under the key and `secret` together: who has one of them alone opens nothing, and makes nothing
+    /// that opens.
+    pub(crate) fn seal_with(
+        &self,
+        secret: &[u8],
+        purpose: Purpose,
+        of: &[u8],
+        content: &[u8],
+    ) -> Result<Vec<u8>, RandomError> {
+        seal(&together(self.keys.current(), secret), purpose, &self.of(of), content)
+    }
+
+    /// By whichever key of the ring.
+    pub(crate) fn open(&self, purpose: Purpose, of: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
+        self.open_with(&[], purpose, of, sealed)
+    }
+
+    pub(crate) fn open_with(&self, secret: &[u8], purpose: Purpose, of: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
+        let of = self.of(of);
+        self.keys.all().find_map(|key| open(&together(key, secret), purpose, &of, sealed))
+    }
+
+    fn of(&self, what: &[u8]) -> Vec<u8> {
+        // An entity ID holds no NUL.
+        [self.owner.as_bytes(), b"\0", what].concat()
+    }
+}
+
+fn together(key: &Key, secret: &[u8]) -> Zeroizing<Vec<u8>> {
+    Zeroizing::new([key.bytes(), secret].concat())
+}
+
 /// `of` names whose content it is, such as a session's key: another's cannot be put in its place.
 ///
 /// # Errors
 /// The random source failed.
-pub(crate) fn seal(secret: &[u8], purpose: Purpose, of: &[u8], content: &[u8]) -> Result<Vec<u8>, RandomError> {
+fn seal(secret: &[u8], purpose: Purpose, of: &[u8], content: &[u8]) -> Result<Vec<u8>, RandomError> {
     let mut salt = [0; SALT_BYTES];
     SystemRandom::new().fill(&mut salt).map_err(|aws_lc_rs::error::Unspecified| RandomError)?;
     let mut sealed = content.to_vec();
@@ -63,7 +119,7 @@ pub(crate) fn seal(secret: &[u8], purpose: Purpose, of: &[u8], content: &[u8]) -
 }
 
 /// Nothing unless it was sealed with this secret, for this purpose and of the same.
-pub(crate) fn open(secret: &[u8], purpose: Purpose, of: &[u8], whole: &[u8]) -> Option<Vec<u8>> {
+fn open(secret: &[u8], purpose: Purpose, of: &[u8], whole: &[u8]) -> Option<Vec<u8>> {
     let (salt, sealed) = whole.strip_prefix(&[VERSION])?.split_first_chunk::<SALT_BYTES>()?;
     let mut content = sealed.to_vec();
     let length = key(secret, purpose, of, salt)?.open_in_place(nonce(), Aad::empty(), &mut content).ok()?.len();

@@ -14,12 +14,11 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
 use http::{HeaderMap, Method};
 use saml_core::Timestamp;
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
 
 use crate::decide::{URLENCODED, is_of_type};
-use crate::keys::{Key, KeyError, KeyRing, Keys};
-use crate::sealing::{self, Purpose};
-use crate::session::{FORM_SECONDS, FormKey, FormSecret, RandomError};
+use crate::keys::{KeyError, KeyRing, Keys};
+use crate::sealing::{Purpose, Seal};
+use crate::session::{FORM_SECONDS, FormSecret, RandomError};
 
 use reading::Readers;
 pub use reading::Reading;
@@ -99,8 +98,7 @@ struct Head {
 }
 
 pub struct Forms {
-    owner: String,
-    seal: Arc<KeyRing>,
+    seal: Seal,
     readers: Readers,
     random: SystemRandom,
 }
@@ -112,11 +110,11 @@ impl Forms {
     /// The random source failed.
     pub fn new(keys: &Keys, owner: &str) -> Result<Self, KeyError> {
         let seal = match keys.store() {
-            Some(keys) => Arc::clone(&keys.seal),
+            Some(keys) => Seal::new(owner, &keys.seal),
             // What is kept in this process ends with it, and so may the key.
-            None => Arc::new(KeyRing::made()?),
+            None => Seal::new(owner, &Arc::new(KeyRing::made()?)),
         };
-        Ok(Self { owner: owner.to_owned(), seal, readers: Readers::default(), random: SystemRandom::new() })
+        Ok(Self { seal, readers: Readers::default(), random: SystemRandom::new() })
     }
 
     /// Leave to hold a body in memory; none where too many are being read.
@@ -138,28 +136,18 @@ impl Forms {
         // It fails only where memory is at its end, and then nothing is opened.
         let mut content = postcard::to_extend(&head, vec![VERSION]).unwrap_or_default();
         content.extend_from_slice(body);
-        sealing::seal(&form_secret(self.seal.current(), secret), Purpose::Form, &self.of(&secret.key()), &content)
+        self.seal.seal_with(secret.secret(), Purpose::Form, secret.key().as_bytes(), &content)
     }
 
     /// Nothing where its time is over, or where it is not this form.
     pub fn open(&self, secret: &FormSecret, sealed: &[u8], now: Timestamp) -> Option<KeptForm> {
-        let of = self.of(&secret.key());
-        let open = |key| sealing::open(&form_secret(key, secret), Purpose::Form, &of, sealed);
-        let content = Bytes::from(self.seal.all().find_map(open)?);
+        let content = self.seal.open_with(secret.secret(), Purpose::Form, secret.key().as_bytes(), sealed)?;
+        let content = Bytes::from(content);
         let (head, body) = postcard::take_from_bytes::<Head>(content.strip_prefix(&[VERSION])?).ok()?;
         let body = content.slice_ref(body);
         let ends = Timestamp::from_unix(head.created, 0).plus_seconds(FORM_SECONDS);
         (now < ends).then_some(KeptForm { target: head.target, content_type: head.content_type, body })
     }
-
-    fn of(&self, key: &FormKey) -> Vec<u8> {
-        // An entity ID holds no NUL.
-        [self.owner.as_bytes(), b"\0", key.as_bytes().as_slice()].concat()
-    }
-}
-
-fn form_secret(key: &Key, secret: &FormSecret) -> Zeroizing<Vec<u8>> {
-    Zeroizing::new([key.bytes(), secret.secret()].concat())
 }
 
 /// Whether the body is announced as larger than what is kept.
@@ -215,7 +203,8 @@ mod tests {
         assert_eq!(forms.open(&other, &sealed, at(1)), None);
         // The very secret, under another key.
         assert_eq!(self::forms("sp").open(&secret, &sealed, at(1)), None);
-        let of_other = Forms { owner: "other".to_owned(), ..forms };
+        let mut of_other = forms;
+        of_other.seal.owner = "other".to_owned();
         assert_eq!(of_other.open(&secret, &sealed, at(1)), None);
     }
 

@@ -244,7 +244,7 @@ fn parse_secret(text: &[u8]) -> Option<Zeroizing<[u8; 32]>> {
     (written == bytes.len()).then_some(bytes)
 }
 
-fn sha256(bytes: &[u8]) -> [u8; 32] {
+pub(super) fn sha256(bytes: &[u8]) -> [u8; 32] {
     let mut hash = [0; 32];
     let digest = digest::digest(&digest::SHA256, bytes);
     hash.iter_mut().zip(digest.as_ref()).for_each(|(to, from)| *to = *from);

@@ -17,7 +17,6 @@ use redis::streams::{StreamId, StreamRangeReply, StreamReadReply};
 use redis::{Cmd, Pipeline, ToRedisArgs, cmd, pipe};
 use saml_core::{IdpId, NamedSessions, ReplayKey, RequestId, Timestamp};
 use tokio::try_join;
-use zeroize::Zeroizing;
 
 use super::browser::Browser;
 use super::kept_forms::{ENTRY_BYTES, FORM_SECONDS};
@@ -29,8 +28,8 @@ use super::store::{
 use super::ticket::{FormKey, SessionKey, Ticket};
 use super::types::{PendingLogin, PendingLogout, SessionRecord, StoredSession};
 use super::wire::{self, Entry, Login, Logout, Record, Revoked};
-use crate::keys::{Key, KeyRing, StoreKeys};
-use crate::sealing::{self, Purpose};
+use crate::keys::StoreKeys;
+use crate::sealing::{Purpose, Seal};
 use link::Link;
 use names::Names;
 use scripts::Scripts;
@@ -45,12 +44,11 @@ const FORM_BYTES_PER_ADDRESS: usize = 32 * 1024 * 1024;
 const FORM_BYTES_IN_ALL: usize = 128 * 1024 * 1024;
 
 pub struct RedisStore {
-    owner: String,
     link: Link,
     names: Names,
     scripts: Scripts,
-    seal: Arc<KeyRing>,
-    index: Arc<KeyRing>,
+    seal: Seal,
+    index: Seal,
 }
 
 /// Two fields of a hash, as others may have written them.
@@ -64,12 +62,11 @@ impl RedisStore {
     /// application that shares Redis, and even keys, nothing can be read.
     pub fn new(settings: &RedisSettings, keys: StoreKeys, owner: &str) -> Self {
         Self {
-            owner: owner.to_owned(),
             names: Names::new(&settings.key_prefix, Arc::clone(&keys.index)),
             link: Link::new(settings.clone()),
             scripts: Scripts::default(),
-            seal: keys.seal,
-            index: keys.index,
+            seal: Seal::new(owner, &keys.seal),
+            index: Seal::new(owner, &keys.index),
         }
     }
 
@@ -90,11 +87,10 @@ impl RedisStore {
     fn record_of(&self, ticket: &Ticket, record: &SessionRecord) -> Result<Pipeline, StoreError> {
         let key = ticket.key();
         let name = self.names.session(&key);
-        let of = self.of(key.as_bytes());
-        let secret = record_secret(self.seal.current(), ticket);
-        let sealed = sealing::seal(&secret, Purpose::Session, &of, &wire::encode(&Record::of(record)))?;
-        let entry = wire::encode(&Entry::of(record));
-        let entry = sealing::seal(self.index.current().bytes(), Purpose::SessionIndex, &of, &entry)?;
+        // Without our key nobody can write a session that we would read, and without its ticket nobody can read one.
+        let sealed = wire::encode(&Record::of(record));
+        let sealed = self.seal.seal_with(ticket.secret(), Purpose::Session, key.as_bytes(), &sealed)?;
+        let entry = self.index.seal(Purpose::SessionIndex, key.as_bytes(), &wire::encode(&Entry::of(record)))?;
         let mut commands = pipe();
         commands
             .atomic()
@@ -114,16 +110,9 @@ impl RedisStore {
         Ok(commands)
     }
 
-    /// What a sealed content is tied to.
-    fn of(&self, what: &[u8]) -> Vec<u8> {
-        // An entity ID holds no NUL.
-        [self.owner.as_bytes(), b"\0", what].concat()
-    }
-
     fn entry(&self, key: &SessionKey, sealed: &[u8]) -> Option<Entry> {
-        let of = self.of(key.as_bytes());
-        let open = |secret| sealing::open(secret, Purpose::SessionIndex, &of, sealed);
-        let entry = self.index.all().find_map(|secret| open(secret.bytes())).and_then(|bytes| wire::decode(&bytes));
+        let content = self.index.open(Purpose::SessionIndex, key.as_bytes(), sealed);
+        let entry = content.and_then(|bytes| wire::decode(&bytes));
         if entry.is_none() {
             tracing::warn!(
                 "the entry of a session cannot be read: is `index` the same key, and the previous one there?"
@@ -171,15 +160,6 @@ impl RedisStore {
         let forget = |set: &String| cmd("ZREM").arg(set).arg(key.as_bytes().as_slice()).to_owned();
         self.do_each(sets.iter().map(forget)).await?;
         Ok(removed > 0)
-    }
-
-    fn seal(&self, purpose: Purpose, of: &str, content: &[u8]) -> Result<Vec<u8>, StoreError> {
-        Ok(sealing::seal(self.seal.current().bytes(), purpose, &self.of(of.as_bytes()), content)?)
-    }
-
-    fn open(&self, purpose: Purpose, of: &str, sealed: &[u8]) -> Option<Vec<u8>> {
-        let of = self.of(of.as_bytes());
-        self.seal.all().find_map(|key| sealing::open(key.bytes(), purpose, &of, sealed))
     }
 
     /// They no longer count against their browser and their address.
@@ -244,7 +224,7 @@ impl RedisStore {
 
     /// What somebody else wrote there is no revocation.
     fn revoked_of(&self, entry: &StreamId) -> Option<Revocation> {
-        let content = self.open(Purpose::Revocation, "", &entry.get::<Vec<u8>>("r")?);
+        let content = self.seal.open(Purpose::Revocation, b"", &entry.get::<Vec<u8>>("r")?);
         let revocation = content.and_then(|bytes| wire::decode::<Revoked>(&bytes)).and_then(Revoked::into_revocation);
         if revocation.is_none() {
             tracing::warn!(
@@ -298,9 +278,7 @@ impl SessionStore for RedisStore {
     ) -> Result<Option<(Arc<SessionRecord>, Timestamp)>, StoreError> {
         let read: Two = self.link.command(cmd("HMGET").arg(self.names.session(key)).arg("r").arg("t")).await?;
         let (Some(sealed), Some(seen)) = (read.0, read.1.as_deref().and_then(seconds)) else { return Ok(None) };
-        let of = self.of(key.as_bytes());
-        let open = |key| sealing::open(&record_secret(key, ticket), Purpose::Session, &of, &sealed);
-        let content = self.seal.all().find_map(open);
+        let content = self.seal.open_with(ticket.secret(), Purpose::Session, key.as_bytes(), &sealed);
         let record = content.and_then(|bytes| wire::decode::<Record>(&bytes)).and_then(Record::into_record);
         if record.is_none() {
             tracing::warn!("a session in the store cannot be read: it was altered, or written by another version");
@@ -355,7 +333,7 @@ impl SessionStore for RedisStore {
             }
             (_, Some(content)) => {
                 add.arg(revoked).arg("MINID").arg("~").arg(oldest(REVOCATION_SECONDS)).arg("*");
-                add.arg("r").arg(self.seal(Purpose::Revocation, "", &wire::encode(&content))?);
+                add.arg("r").arg(self.seal.seal(Purpose::Revocation, b"", &wire::encode(&content))?);
             }
             (_, None) => return Ok(Effect::Done),
         }
@@ -413,7 +391,7 @@ impl SessionStore for RedisStore {
         let id = id.as_str();
         let (browser, address) = (self.names.browser(&login.binding), self.names.address("a", client));
         let created = login.created.unix_seconds();
-        let sealed = self.seal(Purpose::PendingLogin, id, &wire::encode(&Login::of(&login)))?;
+        let sealed = self.seal.seal(Purpose::PendingLogin, id.as_bytes(), &wire::encode(&Login::of(&login)))?;
         let name = self.names.login(id);
         let kept = PENDING_SECONDS + REMEMBERED_SECONDS;
         let mut commands = pipe();
@@ -445,7 +423,7 @@ impl SessionStore for RedisStore {
 
     async fn pending(&self, id: &str, now: Timestamp, _: &Browser<'_>) -> Result<PendingState, StoreError> {
         let (sealed, state): Held = self.link.command(cmd("HMGET").arg(self.names.login(id)).arg("l").arg("s")).await?;
-        let login = sealed.and_then(|sealed| self.open(Purpose::PendingLogin, id, &sealed));
+        let login = sealed.and_then(|sealed| self.seal.open(Purpose::PendingLogin, id.as_bytes(), &sealed));
         let login = login.and_then(|bytes| wire::decode::<Login>(&bytes)).and_then(Login::into_login);
         let Some(login) = login else { return Ok(PendingState::Unknown) };
         let is_over = |seconds: i64| login.created.plus_seconds(seconds) <= now;
@@ -484,7 +462,7 @@ impl SessionStore for RedisStore {
         _: &Browser<'_>,
     ) -> Result<(), StoreError> {
         let id = id.as_str();
-        let sealed = self.seal(Purpose::PendingLogout, id, &wire::encode(&Logout::of(&logout)))?;
+        let sealed = self.seal.seal(Purpose::PendingLogout, id.as_bytes(), &wire::encode(&Logout::of(&logout)))?;
         self.link.command::<()>(&set(&self.names.logout(id), &sealed, PENDING_SECONDS)).await?;
         let created = logout.created.unix_seconds();
         let scores = Scores {
@@ -504,7 +482,7 @@ impl SessionStore for RedisStore {
         _: &Browser<'_>,
     ) -> Result<Option<PendingLogout>, StoreError> {
         let sealed: Option<Vec<u8>> = self.link.command(cmd("GETDEL").arg(self.names.logout(id))).await?;
-        let content = sealed.and_then(|sealed| self.open(Purpose::PendingLogout, id, &sealed));
+        let content = sealed.and_then(|sealed| self.seal.open(Purpose::PendingLogout, id.as_bytes(), &sealed));
         let logout = content.and_then(|bytes| wire::decode::<Logout>(&bytes)).and_then(Logout::into_logout);
         Ok(logout.filter(|logout| now < logout.created.plus_seconds(PENDING_SECONDS)))
     }
@@ -548,11 +526,6 @@ impl SessionStore for RedisStore {
     }
 }
 
-/// Without our key nobody can write a session that we would read, and without its ticket nobody can read one.
-fn record_secret(key: &Key, ticket: &Ticket) -> Zeroizing<Vec<u8>> {
-    Zeroizing::new([key.bytes(), ticket.secret()].concat())
-}
-
 fn sessions(entries: Vec<(SessionKey, Entry, i64)>) -> Vec<StoredSession> {
     entries.into_iter().filter_map(|(key, entry, seen)| entry.into_session(key, seen)).collect()
 }
@@ -592,8 +565,8 @@ mod tests {
 
     /// Whether `reader` opens what `writer` seals and looks where `writer` puts it.
     fn finds(reader: &RedisStore, writer: &RedisStore) -> bool {
-        let sealed = writer.seal(Purpose::PendingLogin, "id", b"login").unwrap();
-        let opens = reader.open(Purpose::PendingLogin, "id", &sealed).is_some();
+        let sealed = writer.seal.seal(Purpose::PendingLogin, b"id", b"login").unwrap();
+        let opens = reader.seal.open(Purpose::PendingLogin, b"id", &sealed).is_some();
         let set = writer.names.user("jumpcloud", "5f3c").swap_remove(0);
         assert_eq!(opens, reader.names.user("jumpcloud", "5f3c").contains(&set));
         opens

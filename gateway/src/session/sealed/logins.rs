@@ -10,12 +10,12 @@ use saml_core::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::chunks::bytes_carried;
-use super::{Seal, sha256};
-use crate::sealing::Purpose;
+use crate::sealing::{Purpose, Seal};
 use crate::session::browser::Browser;
 use crate::session::cookies::{LOGIN_COOKIE, build, clear};
 use crate::session::pending::{MAX_PER_BROWSER, PENDING_SECONDS};
 use crate::session::store::StoreError;
+use crate::session::ticket::sha256;
 use crate::session::types::PendingLogin;
 use crate::session::wire::{self, Login};
 
@@ -97,11 +97,11 @@ fn age(seal: &Seal, name: &str, value: &str) -> (u8, i64) {
 
 fn value_of(seal: &Seal, name: &str, id: &str, is_used: bool, login: &PendingLogin) -> Result<String, StoreError> {
     let content = Content { id: id.to_owned(), is_used, login: Login::of(login) };
-    seal.seal(Purpose::CarriedLogin, name, &wire::encode(&content)).map(|sealed| URL_SAFE_NO_PAD.encode(sealed))
+    Ok(URL_SAFE_NO_PAD.encode(seal.seal(Purpose::CarriedLogin, name.as_bytes(), &wire::encode(&content))?))
 }
 
 fn open(seal: &Seal, name: &str, value: &str) -> Option<Content> {
-    wire::decode(&seal.open(Purpose::CarriedLogin, name, &URL_SAFE_NO_PAD.decode(value).ok()?)?)
+    wire::decode(&seal.open(Purpose::CarriedLogin, name.as_bytes(), &URL_SAFE_NO_PAD.decode(value).ok()?)?)
 }
 
 fn name_of(id: &str) -> String {

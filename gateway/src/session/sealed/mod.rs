@@ -15,7 +15,6 @@ use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
 use async_trait::async_trait;
-use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cookie::SameSite;
@@ -26,7 +25,6 @@ use moka::sync::Cache;
 use saml_core::{IdpId, NamedSessions, ReplayKey, RequestId, Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
-use zeroize::Zeroizing;
 
 use super::browser::Browser;
 use super::cache::lock;
@@ -35,11 +33,11 @@ use super::cookies::{LOGOUT_COOKIE, build, clear};
 use super::pending::{MAX_REFUSALS, PENDING_SECONDS, REMEMBERED_SECONDS};
 use super::revocation::{Effect, REVOCATION_SECONDS, Revocation, Target};
 use super::store::{ClaimOutcome, Cursor, PendingState, Place, SessionStore, StoreError, TakeOutcome};
-use super::ticket::{SessionKey, Ticket};
+use super::ticket::{SessionKey, Ticket, sha256};
 use super::types::{PendingLogin, PendingLogout, SessionRecord, StoredSession};
 use super::wire::{self, Logout, Record};
-use crate::keys::{Key, KeyRing, StoreKeys};
-use crate::sealing::{self, Purpose};
+use crate::keys::StoreKeys;
+use crate::sealing::{Purpose, Seal};
 
 /// We sealed what is inflated; a bound all the same.
 const MOST_INFLATED: u64 = 256 * 1024;
@@ -58,12 +56,6 @@ pub struct SealedStore {
     taken: Mutex<Claims>,
     assertions: Mutex<Claims>,
     refusals: Cache<[u8; 32], u8>,
-}
-
-/// Our key, and who we are.
-struct Seal {
-    owner: String,
-    keys: Arc<KeyRing>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -89,7 +81,7 @@ impl SealedStore {
         revocations_file: Option<PathBuf>,
     ) -> Self {
         Self {
-            seal: Seal { owner: owner.to_owned(), keys: Arc::clone(&keys.seal) },
+            seal: Seal::new(owner, &keys.seal),
             entity_ids,
             groups,
             revocations_file,
@@ -112,17 +104,17 @@ impl SealedStore {
         record_carried.keep_groups(|name| self.groups.contains(name));
         let carried = Carried { entity_id, seen: seen.unix_seconds(), record: record_carried };
         let packed = deflated(&wire::encode(&carried))?;
-        let secret = record_secret(self.seal.keys.current(), ticket);
-        let sealed = sealing::seal(&secret, Purpose::CarriedSession, &self.seal.of(ticket.key().as_bytes()), &packed)?;
+        // Both are needed: who has our key opens no session, and who has a ticket makes no record.
+        let of = ticket.key();
+        let sealed = self.seal.seal_with(ticket.secret(), Purpose::CarriedSession, of.as_bytes(), &packed)?;
         let left = record.expires.unix_seconds().saturating_sub(seen.unix_seconds());
         chunks::put(browser, &sealed, left)
     }
 
     fn carried(&self, key: &SessionKey, ticket: &Ticket, browser: &Browser<'_>) -> Option<(SessionRecord, Timestamp)> {
         let sealed = chunks::carried(browser)?;
-        let of = self.seal.of(key.as_bytes());
-        let open = |key: &Key| sealing::open(&record_secret(key, ticket), Purpose::CarriedSession, &of, &sealed);
-        let carried: Carried = wire::decode(&inflated(&self.seal.keys.all().find_map(open)?)?)?;
+        let packed = self.seal.open_with(ticket.secret(), Purpose::CarriedSession, key.as_bytes(), &sealed)?;
+        let carried: Carried = wire::decode(&inflated(&packed)?)?;
         let (entity_id, seen) = (carried.entity_id, carried.seen);
         let record = carried.record.into_record()?;
         let is_known = self.entity_ids.get(&record.idp).is_some_and(|known| *known == entity_id);
@@ -144,22 +136,6 @@ impl SealedStore {
 
     fn is_refused(&self, hash: &[u8; 32]) -> bool {
         self.refusals.get(hash).is_some_and(|refusals| refusals >= MAX_REFUSALS)
-    }
-}
-
-impl Seal {
-    fn seal(&self, purpose: Purpose, of: &str, content: &[u8]) -> Result<Vec<u8>, StoreError> {
-        Ok(sealing::seal(self.keys.current().bytes(), purpose, &self.of(of.as_bytes()), content)?)
-    }
-
-    fn open(&self, purpose: Purpose, of: &str, sealed: &[u8]) -> Option<Vec<u8>> {
-        let of = self.of(of.as_bytes());
-        self.keys.all().find_map(|key| sealing::open(key.bytes(), purpose, &of, sealed))
-    }
-
-    fn of(&self, what: &[u8]) -> Vec<u8> {
-        // An entity ID holds no NUL.
-        [self.owner.as_bytes(), b"\0", what].concat()
     }
 }
 
@@ -315,7 +291,7 @@ impl SessionStore for SealedStore {
         browser: &Browser<'_>,
     ) -> Result<(), StoreError> {
         let content = wire::encode(&CarriedLogout { id: id.as_str().to_owned(), logout: Logout::of(&logout) });
-        let sealed = self.seal.seal(Purpose::CarriedLogout, "", &content)?;
+        let sealed = self.seal.seal(Purpose::CarriedLogout, b"", &content)?;
         let value = URL_SAFE_NO_PAD.encode(sealed);
         browser.carry(build(LOGOUT_COOKIE, &value, SameSite::None, Some(PENDING_SECONDS)));
         Ok(())
@@ -329,7 +305,7 @@ impl SessionStore for SealedStore {
     ) -> Result<Option<PendingLogout>, StoreError> {
         let value = browser.carried_once(LOGOUT_COOKIE);
         let sealed = value.and_then(|value| URL_SAFE_NO_PAD.decode(value).ok());
-        let content = sealed.and_then(|sealed| self.seal.open(Purpose::CarriedLogout, "", &sealed));
+        let content = sealed.and_then(|sealed| self.seal.open(Purpose::CarriedLogout, b"", &sealed));
         let carried =
             content.and_then(|bytes| wire::decode::<CarriedLogout>(&bytes)).filter(|carried| carried.id == id);
         let Some(logout) = carried.and_then(|carried| carried.logout.into_logout()) else { return Ok(None) };
@@ -351,11 +327,6 @@ impl SessionStore for SealedStore {
     }
 }
 
-/// Both are needed: who has our key opens no session, and who has a ticket makes no record.
-fn record_secret(key: &Key, ticket: &Ticket) -> Zeroizing<Vec<u8>> {
-    Zeroizing::new([key.bytes(), ticket.secret()].concat())
-}
-
 fn deflated(content: &[u8]) -> Result<Vec<u8>, StoreError> {
     let mut encoder = DeflateEncoder::new(Vec::new(), Compression::best());
     let packed = encoder.write_all(content).and_then(|()| encoder.finish());
@@ -366,10 +337,6 @@ fn inflated(packed: &[u8]) -> Option<Vec<u8>> {
     let mut content = Vec::new();
     let length = DeflateDecoder::new(packed).take(MOST_INFLATED + 1).read_to_end(&mut content).ok()?;
     u64::try_from(length).is_ok_and(|length| length <= MOST_INFLATED).then_some(content)
-}
-
-fn sha256(bytes: &[u8]) -> [u8; 32] {
-    digest(&SHA256, bytes).as_ref().first_chunk().copied().unwrap_or_default()
 }
 
 #[cfg(test)]
