@@ -13,17 +13,12 @@ pub(crate) fn is_same_origin(headers: &HeaderMap, origin: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderName, HeaderValue};
-
     use super::*;
+    use crate::testing;
 
     #[track_caller]
     fn check(headers: &[(&'static str, &'static str)], expected: bool) {
-        let headers = headers
-            .iter()
-            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
-            .collect();
-        assert_eq!(is_same_origin(&headers, "https://app.example.com"), expected);
+        assert_eq!(is_same_origin(&testing::headers(headers), "https://app.example.com"), expected);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use config::{
     LogSettings, Origin, PathMatch, RedisServer, RedisSettings, RedisTopology, Route, Scheme, SessionSettings,
     Settings, SingleLogout, StoreSettings, Timeouts, Trust,
 };
+use http::{HeaderMap, HeaderName, HeaderValue};
 use saml_core::{AcsUrl, Certificate, ClaimNames, EntityId, IdpId, ServiceProvider, Sign, SloUrl, SsoUrl, Timestamp};
 
 use crate::session::{Session, SessionRecord, contract};
@@ -117,6 +118,13 @@ pub(crate) fn session(change: impl FnOnce(&mut SessionRecord)) -> Arc<Session> {
     let mut record = contract::record(0, 10_000);
     change(&mut record);
     Arc::new(Session::new(contract::ticket().key(), Arc::new(record), at(0)))
+}
+
+/// Lower-case names and their values.
+pub(crate) fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+    let header =
+        |(name, value): &(&'static str, &str)| (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
+    pairs.iter().map(header).collect()
 }
 
 /// A Redis that nobody asks anything.

@@ -72,14 +72,7 @@ fn is_prefetch(purpose: Option<&str>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::{HeaderName, HeaderValue};
-
-    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
-        let header = |(name, value): &(&'static str, &str)| {
-            (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())
-        };
-        pairs.iter().map(header).collect()
-    }
+    use crate::testing::headers;
 
     #[track_caller]
     fn check(method: &str, pairs: &[(&'static str, &'static str)], expected: ClientKind) {

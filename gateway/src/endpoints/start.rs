@@ -103,15 +103,12 @@ fn kind_of_visit(method: &Method, headers: &HeaderMap) -> Visit {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
+    use crate::testing;
 
     #[track_caller]
     fn check(method: Method, headers: &[(&'static str, &'static str)], expected: &Visit) {
-        let headers =
-            headers.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
-        assert_eq!(&kind_of_visit(&method, &headers.collect()), expected);
+        assert_eq!(&kind_of_visit(&method, &testing::headers(headers)), expected);
     }
 
     #[test]

@@ -18,11 +18,7 @@ struct Visitor {
 
 impl Visitor {
     fn new(headers: &[(&'static str, &str)]) -> Self {
-        let headers = headers
-            .iter()
-            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap()))
-            .collect();
-        Self { gateway: Gateway::new(testing::settings()).unwrap(), headers, session: None }
+        Self { gateway: Gateway::new(testing::settings()).unwrap(), headers: testing::headers(headers), session: None }
     }
 
     async fn call(&self, method: Method, endpoint: Endpoint, target: &str) -> Result<Answer, Refusal> {

@@ -176,11 +176,10 @@ fn content_length(headers: &HeaderMap) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderName, HeaderValue};
     use proptest::prelude::*;
 
     use super::*;
-    use crate::testing::{self, at};
+    use crate::testing::{self, at, headers};
 
     fn forms(owner: &str) -> Forms {
         Forms::new(&Keys::load(&testing::settings()).unwrap().0, owner).unwrap()
@@ -215,13 +214,6 @@ mod tests {
         let sealed = forms.seal(&secret, &form(), at(1_000)).unwrap();
         assert!(forms.open(&secret, &sealed, at(1_899)).is_some());
         assert_eq!(forms.open(&secret, &sealed, at(1_900)), None);
-    }
-
-    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
-        let header = |(name, value): &(&'static str, &str)| {
-            (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())
-        };
-        pairs.iter().map(header).collect()
     }
 
     #[test]
