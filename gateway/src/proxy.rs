@@ -86,7 +86,8 @@ impl ProxyHttp for Proxy {
         response: &mut ResponseHeader,
         journey: &mut Journey,
     ) -> Result<()> {
-        request_road::clean_response(response, journey)
+        request_road::clean_response(response, journey);
+        Ok(())
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, journey: &mut Journey) -> FailToProxy {

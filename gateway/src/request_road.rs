@@ -17,7 +17,7 @@ use pingora::http::RequestHeader;
 use pingora::proxy::Session as Exchange;
 
 use crate::decide::{ClientKind, Decision, Endpoint, RequestFacts, decide};
-use crate::endpoints::{self, Call, set_cookie};
+use crate::endpoints::{self, Call};
 use crate::exchange::{self, Afterwards};
 use crate::ingress;
 use crate::pages::{Answer, redirect};
@@ -180,17 +180,13 @@ async fn start_login(
     // The browser must come back with GET, whatever it asked with.
     let status = if request.method == Method::POST { StatusCode::SEE_OTHER } else { StatusCode::FOUND };
     let return_url = own_address(gateway, request);
-    let (location, cookies) = match fate {
-        Fate::Dropped => (gateway.login_url(&return_url), Vec::new()),
-        Fate::Kept { id, cookies } => (Landing::Form(id).carried_by(gateway.login_url(&return_url)), cookies),
+    let location = match fate {
+        Fate::Dropped => gateway.login_url(&return_url),
+        Fate::Kept(id) => Landing::Form(id).carried_by(gateway.login_url(&return_url)),
         // The page, even where the settings leave it out.
-        Fate::Lost(lost) => {
-            (format!("{}&lost={}", gateway.site.with_return("login", &return_url), lost.code()), Vec::new())
-        }
+        Fate::Lost(lost) => format!("{}&lost={}", gateway.site.with_return("login", &return_url), lost.code()),
     };
-    let mut answer = redirect(status, &location);
-    cookies.iter().for_each(|cookie| set_cookie(&mut answer, cookie));
-    reply(exchange, answer, journey, Afterwards::KeepOpen).await
+    reply(exchange, redirect(status, &location), journey, Afterwards::KeepOpen).await
 }
 
 async fn refuse(

@@ -19,7 +19,8 @@ use crate::pages::Site;
 use crate::refusal::Refusal;
 use crate::return_url::ReturnUrl;
 use crate::session::{
-    Landing, MemoryStore, RandomError, RedisStore, SealedStore, SessionLimits, SessionStore, Sessions, StoreError,
+    FormSecret, Landing, MemoryStore, RandomError, RedisStore, SealedStore, SessionLimits, SessionStore, Sessions,
+    StoreError, clear_form_cookie,
 };
 use crate::upstream::Upstreams;
 use crate::verify::Verifier;
@@ -137,6 +138,13 @@ impl Gateway {
     /// Where a login with this IdP begins.
     pub fn start_url(&self, idp: &IdpId, return_url: &str) -> String {
         self.site.with_return(&format!("start/{idp}"), return_url)
+    }
+
+    /// What takes its cookie from the browser. What the store cannot forget now it collects.
+    pub async fn forget_form(&self, secret: &FormSecret) -> String {
+        let taken = self.store().take_form(&secret.key()).await;
+        let _ = self.stored("take_form", taken);
+        clear_form_cookie(secret.key().id())
     }
 
     /// Where a login that succeeded leads.

@@ -12,9 +12,7 @@ use crate::metrics::{Initiator, LogoutResult};
 use crate::pages::{Answer, AtIdp, LogoutPage, Purpose, Reach, SignedOutPage, page};
 use crate::refusal::Refusal;
 use crate::same_origin::is_same_origin;
-use crate::session::{
-    Effect, IdpSession, PendingLogout, Session, clear_form_cookie, clear_login_cookie, clear_session_cookie,
-};
+use crate::session::{Effect, IdpSession, PendingLogout, Session, clear_login_cookie, clear_session_cookie};
 use crate::shared::Gateway;
 use crate::single_logout::Sender;
 
@@ -57,10 +55,8 @@ async fn sign_out(call: &Call<'_>) -> Result<Answer, Refusal> {
     set_cookie(&mut answer, &clear_session_cookie());
     set_cookie(&mut answer, &clear_login_cookie());
     for form in call.form_cookies() {
-        // Whoever signs in here next does not send it. What the store cannot forget now it collects.
-        set_cookie(&mut answer, &clear_form_cookie(form.secret.key().id()));
-        let taken = gateway.store().take_form(&form.secret.key()).await;
-        let _ = gateway.stored("take_form", taken);
+        // Whoever signs in here next does not send it.
+        set_cookie(&mut answer, &gateway.forget_form(&form.secret).await);
     }
     Ok(answer)
 }

@@ -20,24 +20,20 @@ use crate::shared::Gateway;
 pub(super) enum Fate {
     /// It comes from another site, where our Lax cookie does not go: a replay would add it. Or it is no form.
     Dropped,
-    Kept {
-        id: FormId,
-        cookies: Vec<String>,
-    },
+    Kept(FormId),
     /// It is ours, and its user is told.
     Lost(Lost),
 }
 
 /// A kept form on its way to the application.
 pub(super) struct Replay {
-    id: FormId,
     content_type: HeaderValue,
     body: Bytes,
 }
 
 /// # Errors
 /// The client went away.
-pub(super) async fn keep(gateway: &Gateway, exchange: &mut Exchange, journey: &Journey) -> Result<Fate> {
+pub(super) async fn keep(gateway: &Gateway, exchange: &mut Exchange, journey: &mut Journey) -> Result<Fate> {
     let request = exchange.req_header();
     if !is_same_origin(&request.headers, &gateway.site.origin) {
         gateway.metrics.form("lost", "cross_site");
@@ -62,7 +58,7 @@ pub(super) async fn keep(gateway: &Gateway, exchange: &mut Exchange, journey: &J
         }
     };
     match &fate {
-        Fate::Kept { .. } => gateway.metrics.form("kept", ""),
+        Fate::Kept(_) => gateway.metrics.form("kept", ""),
         Fate::Lost(lost) => gateway.metrics.form("lost", lost.code()),
         Fate::Dropped => {}
     }
@@ -88,21 +84,19 @@ async fn read<'g>(gateway: &'g Gateway, exchange: &mut Exchange) -> Result<Resul
 /// The session ended between the page that replays a form and its handle: the form itself is still kept.
 fn kept_before(exchange: &Exchange, handle: &FormSecret) -> Fate {
     match cookies(exchange).into_iter().find(|cookie| cookie.secret.key() == handle.key()) {
-        Some(cookie) => Fate::Kept { id: cookie.secret.key().id(), cookies: Vec::new() },
+        Some(cookie) => Fate::Kept(cookie.secret.key().id()),
         None => Fate::Lost(Lost::Gone),
     }
 }
 
-async fn store(gateway: &Gateway, exchange: &Exchange, journey: &Journey, form: &KeptForm) -> Fate {
+async fn store(gateway: &Gateway, exchange: &Exchange, journey: &mut Journey, form: &KeptForm) -> Fate {
     match put(gateway, exchange, journey, form).await {
         Ok(Ok(secret)) => {
-            let id = secret.key().id();
-            let mut set = vec![form_cookie(&secret, journey.now)];
+            journey.set_cookies.push(form_cookie(&secret, journey.now));
             for old in cookies(exchange).iter().skip(MAX_PER_BROWSER - 1) {
-                set.push(clear_form_cookie(old.secret.key().id()));
-                forget(gateway, &old.secret).await;
+                journey.set_cookies.push(gateway.forget_form(&old.secret).await);
             }
-            Fate::Kept { id, cookies: set }
+            Fate::Kept(secret.key().id())
         }
         Ok(Err(lost)) => Fate::Lost(lost),
         Err(refusal) => {
@@ -130,12 +124,6 @@ async fn put(
     })
 }
 
-/// The browser has lost its cookie by now; what stays is collected.
-async fn forget(gateway: &Gateway, secret: &FormSecret) {
-    let taken = gateway.store().take_form(&secret.key()).await;
-    let _ = gateway.stored("take_form", taken);
-}
-
 /// Whether a request may replay a form, so that its body has to be looked at before it goes on. The form's cookie is not
 /// asked for: who reloads the page that followed sends the handle again, and the application must not see it.
 pub(super) fn may_replay(gateway: &Gateway, request: &RequestHeader, journey: &Journey) -> bool {
@@ -151,7 +139,7 @@ pub(super) fn may_replay(gateway: &Gateway, request: &RequestHeader, journey: &J
 pub(super) async fn replay(
     gateway: &Gateway,
     exchange: &mut Exchange,
-    journey: &Journey,
+    journey: &mut Journey,
 ) -> Result<Result<Option<Replay>, Refusal>> {
     // Pingora sends what was read on from this buffer, to each server that it tries.
     exchange.as_downstream_mut().enable_retry_buffering();
@@ -159,7 +147,10 @@ pub(super) async fn replay(
     let Some(handle) = forms::handle_in(&body) else { return Ok(Ok(None)) };
     let taken = take(gateway, exchange, journey, &handle).await;
     match &taken {
-        Ok(_) => gateway.metrics.form("replayed", ""),
+        Ok(_) => {
+            gateway.metrics.form("replayed", "");
+            journey.set_cookies.push(clear_form_cookie(handle.key().id()));
+        }
         Err(refusal) => gateway.metrics.form("refused", refusal.code()),
     }
     Ok(taken.map(Some))
@@ -182,7 +173,7 @@ async fn take(
         return Err(Refusal::FormMisdirected);
     }
     let content_type = HeaderValue::from_str(&form.content_type).map_err(|_| Refusal::FormExpired)?;
-    Ok(Replay { id: key.id(), content_type, body: form.body })
+    Ok(Replay { content_type, body: form.body })
 }
 
 impl Replay {
@@ -201,10 +192,6 @@ impl Replay {
             false => Some(Bytes::new()),
         };
     }
-
-    pub(super) fn cleared_cookie(&self) -> String {
-        clear_form_cookie(self.id)
-    }
 }
 
 fn cookies(exchange: &Exchange) -> Vec<FormCookie> {
@@ -221,8 +208,7 @@ mod tests {
     use super::*;
 
     fn replay(body: &'static [u8]) -> Replay {
-        let id = FormId::parse("66687aadf862bd77").unwrap();
-        Replay { id, content_type: HeaderValue::from_static("text/plain"), body: Bytes::from_static(body) }
+        Replay { content_type: HeaderValue::from_static("text/plain"), body: Bytes::from_static(body) }
     }
 
     fn swapped(replay: &Replay, body: Option<&'static [u8]>, is_end: bool) -> Option<Bytes> {

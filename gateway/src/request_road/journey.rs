@@ -6,7 +6,7 @@ use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
 use config::Route;
-use http::header::{HOST, SET_COOKIE};
+use http::header::HOST;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::Session as Exchange;
 use pingora::upstreams::peer::HttpPeer;
@@ -170,18 +170,12 @@ pub fn swap_body(body: &mut Option<Bytes>, is_end: bool, journey: &Journey) {
     }
 }
 
-/// # Errors
-/// There is none: a cookie of ours fits into a header.
-pub fn clean_response(response: &mut ResponseHeader, journey: &Journey) -> Result<()> {
+pub fn clean_response(response: &mut ResponseHeader, journey: &Journey) {
     let is_signed_in = journey.permit.as_ref().is_some_and(|permit| permit.identity().is_some());
     identity_headers::clean_response(response, is_signed_in);
     // Behind the cleaning: the upstream's cookies of our names are gone, and these are ours.
     identity_headers::hand_cookies(response, &journey.set_cookies);
     under_way::answered(response.status);
-    match &journey.replay {
-        Some(replay) => response.append_header(SET_COOKIE, replay.cleared_cookie()).map(|_| ()),
-        None => Ok(()),
-    }
 }
 
 /// What a client sends counts as use of its session, however long ago the exchange began.
