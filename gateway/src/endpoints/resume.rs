@@ -8,8 +8,7 @@
 //! After too many rounds a page of ours leads here once more: what the browser brings along then, within the site,
 //! and did not bring across sites, tells the cause.
 
-use http::header::COOKIE;
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::StatusCode;
 use saml_core::Rejection;
 
 use super::{Call, set_cookie};
@@ -53,7 +52,7 @@ pub(super) fn serve(call: &Call<'_>) -> Result<Answer, Refusal> {
     }
     let in_url = call.parameter("round").map_or(Rounds::none(call.now), |text| Rounds::parse(&text, call.now));
     let in_cookie =
-        cookie(call.headers, ROUNDS_COOKIE).map_or(Rounds::none(call.now), |text| Rounds::parse(text, call.now));
+        call.browser.first(ROUNDS_COOKIE).map_or(Rounds::none(call.now), |text| Rounds::parse(text, call.now));
     let rounds = in_url.or(in_cookie);
     if rounds.are_too_many() {
         return if is_second_look { Err(stopped(call, last)) } else { Ok(look_again(call)) };
@@ -72,7 +71,7 @@ fn look_again(call: &Call<'_>) -> Answer {
 }
 
 fn stopped(call: &Call<'_>, last: &'static str) -> Refusal {
-    let has = |name| cookie(call.headers, name).is_some();
+    let has = |name| call.browser.first(name).is_some();
     let evidence = Evidence {
         last,
         has_session: call.session.is_some(),
@@ -97,15 +96,6 @@ fn next(call: &Call<'_>, return_url: &str, rounds: Rounds) -> String {
         None => gateway.site.with_return("login", return_url),
     };
     call.landing().carried_by(next)
-}
-
-fn cookie<'h>(headers: &'h HeaderMap, wanted: &str) -> Option<&'h str> {
-    let pairs = headers.get_all(COOKIE).iter().filter_map(|value: &HeaderValue| value.to_str().ok());
-    pairs
-        .flat_map(|header| header.split(';'))
-        .filter_map(|pair| pair.trim().split_once('='))
-        .find(|(name, _)| *name == wanted)
-        .map(|(_, value)| value)
 }
 
 /// The page shows only codes that exist, whatever the URL says.

@@ -32,6 +32,11 @@ impl<'a> Browser<'a> {
         own_pairs(headers.map(HeaderValue::as_bytes))
     }
 
+    /// The value of the first cookie of that name, which is one of ours.
+    pub fn first(&self, name: &str) -> Option<&'a str> {
+        self.carried().find(|(carried, _)| *carried == name).map(|(_, value)| value)
+    }
+
     /// The value of the one cookie of that name; nothing where two have it.
     pub(super) fn carried_once(&self, name: &str) -> Option<&'a str> {
         let mut found = self.carried().filter(|(carried, _)| *carried == name).map(|(_, value)| value);
