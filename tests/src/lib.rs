@@ -14,6 +14,7 @@ pub use issuer;
 #[cfg(feature = "peers")]
 pub mod oracle;
 pub mod raw;
+pub mod replicas;
 mod report;
 #[cfg(feature = "stores")]
 pub mod stores;

@@ -2,13 +2,11 @@
 
 mod load;
 
-use std::ffi::OsStr;
+use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use futures_util::{SinkExt as _, StreamExt as _};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
@@ -19,11 +17,9 @@ use tokio_tungstenite::tungstenite::Message;
 use super::redis::Server;
 use super::relay::Relay;
 use crate::browser::{Browser, Tab};
-use crate::gateway::{Gateway, GatewayBuilder, IDP_ENTITY_ID, Program, free_port};
-use crate::idp::{Idp, IdpOptions, IdpSettings};
-use crate::issuer::Sign;
+use crate::gateway::{GatewayBuilder, Program};
 use crate::raw::{self, RawResponse};
-use crate::upstream::Upstream;
+use crate::replicas::{Replicas, until};
 
 const SESSION: &str = "__Host-samlgate";
 const BINDING: &str = "__Host-samlgate-login";
@@ -32,36 +28,38 @@ const SECOND: Duration = Duration::from_secs(1);
 type Socket = WebSocketStream<TcpStream>;
 
 struct Pair {
-    idp: Idp,
-    upstream: Upstream,
-    replicas: [Gateway; 2],
+    both: Replicas,
     redis: Server,
     settings: Shared,
 }
 
+impl Deref for Pair {
+    type Target = Replicas;
+
+    fn deref(&self) -> &Replicas {
+        &self.both
+    }
+}
+
+impl DerefMut for Pair {
+    fn deref_mut(&mut self) -> &mut Replicas {
+        &mut self.both
+    }
+}
+
 /// What both replicas are started with.
 struct Shared {
-    public_url: String,
-    redis: String,
     session: Value,
     keys: TempDir,
 }
 
 impl Shared {
-    /// Another replica of the same address.
-    fn replica(&self, port: u16, redis: &str, idp: &Idp, upstream: &Upstream) -> GatewayBuilder {
+    fn of(&self, builder: GatewayBuilder, redis: &str) -> GatewayBuilder {
         let mut session = json!({ "store": "redis", "redis": { "servers": [redis], "timeout": "500ms" } });
         if let (Some(session), Value::Object(more)) = (session.as_object_mut(), self.session.clone()) {
             session.extend(more);
         }
-        GatewayBuilder::on_port(demo(), port)
-            .set("public_url", json!(self.public_url))
-            .set("keys_dir", json!(self.keys.path()))
-            .set("replicas", json!(2))
-            .set("session", session)
-            .set("control_socket", json!("control.sock"))
-            .trust(idp)
-            .protect(upstream)
+        builder.set("keys_dir", json!(self.keys.path())).set("session", session)
     }
 }
 
@@ -86,53 +84,10 @@ impl Pair {
     async fn start_by(session: Value, redis: Server, first: &str) -> Self {
         let keys = tempfile::tempdir().expect("a temporary folder");
         ::gateway::keys::generate(keys.path()).expect("keys can be made");
-        let ports = [free_port(), free_port()];
-        let public_url = format!("http://localhost:{}", ports[0]);
-        let settings = Shared { public_url: public_url.clone(), redis: redis.address(), session, keys };
-        let metadata = format!("{public_url}/saml/metadata");
-        let mut of_idp = IdpSettings::new(IDP_ENTITY_ID, &metadata, &format!("{public_url}/saml/acs"));
-        of_idp.sign = Sign::Both;
-        let idp = Idp::start(IdpOptions::new(of_idp)).await;
-        let upstream = Upstream::start().await;
-        let replicas = [
-            settings.replica(ports[0], first, &idp, &upstream).start().await,
-            settings.replica(ports[1], &settings.redis, &idp, &upstream).start().await,
-        ];
-        Self { idp, upstream, replicas, redis, settings }
-    }
-
-    /// A browser whose requests reach that replica.
-    fn browser(&self, replica: usize) -> Browser {
-        let browser = Browser::new();
-        self.lead(&browser, replica);
-        browser
-    }
-
-    fn lead(&self, browser: &Browser, replica: usize) {
-        browser.point("localhost", self.replicas[replica].address());
-    }
-
-    fn url(&self, path: &str) -> String {
-        format!("{}{path}", self.settings.public_url)
-    }
-
-    /// A tab with the IdP's form, after a visit to `path`.
-    async fn at_idp(&self, browser: &Browser, path: &str) -> Tab {
-        let mut tab = browser.tab();
-        tab.visit(&self.url(path)).await;
-        let links = tab.page().links();
-        if let Some(start) = links.iter().find(|link| link.url.path().starts_with("/saml/start")) {
-            tab.follow(start.url.as_str()).await;
-        }
-        tab
-    }
-
-    async fn sign_in(&self, browser: &Browser, username: &str) -> Tab {
-        let mut tab = self.at_idp(browser, "/page").await;
-        self.idp.sign_in(&mut tab, username).await;
-        tab.auto_submit().await;
-        assert_eq!((tab.page().status, tab.page().url.path()), (200, "/page"));
-        tab
+        let settings = Shared { session, keys };
+        let second = redis.address();
+        let both = Replicas::start(demo(), |builder, _, replica| settings.of(builder, [first, &second][replica])).await;
+        Self { both, redis, settings }
     }
 
     /// One that works, from a page that came by whichever replica.
@@ -143,43 +98,16 @@ impl Pair {
         socket
     }
 
-    async fn get(&self, replica: usize, cookie: &str) -> RawResponse {
-        let gateway = &self.replicas[replica];
-        raw::get(gateway.address(), gateway.authority(), "/page", &[&format!("Cookie: {cookie}")]).await
-    }
-
-    async fn status(&self, replica: usize, cookie: &str) -> u16 {
-        self.get(replica, cookie).await.status
-    }
-
-    /// Runs `samlgate sessions revoke` beside a replica, and returns what it says.
+    /// `samlgate sessions revoke` beside a replica, and what it says.
     async fn revoke(&self, replica: usize, whose: &[&str]) -> String {
-        let config = self.replicas[replica].config_file().as_os_str();
-        let arguments = ["sessions", "revoke", "--config"].map(OsStr::new).into_iter().chain([config]);
-        let output = demo().command(arguments.chain(whose.iter().map(OsStr::new))).output().await;
-        let output = output.expect("samlgate can be started");
-        let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{said}");
+        let (done, said) = self.sessions(replica, "revoke", whose).await;
+        assert!(done, "{said}");
         said
     }
 
-    /// As `kill -9`.
-    async fn kill_the_first(&mut self) {
-        let id = self.replicas[0].process_id().expect("it runs");
-        kill(Pid::from_raw(i32::try_from(id).expect("a process id fits")), Signal::SIGKILL).expect("an own child");
-        self.replicas[0].ended().await;
-    }
-
-    /// Posts a form to the ACS as the browser with that binding would.
+    /// As the browser with that binding would.
     async fn post(&self, replica: usize, binding: &str, body: &str) -> RawResponse {
-        let request = format!(
-            "POST /saml/acs HTTP/1.1\r\nHost: {host}\r\nOrigin: {idp}\r\nAccept: text/html\r\nCookie: {BINDING}={binding}\r\n\
-             Connection: close\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {length}\r\n\r\n{body}",
-            host = self.replicas[replica].authority(),
-            idp = self.idp.origin(),
-            length = body.len(),
-        );
-        raw::exchange(self.replicas[replica].address(), request).await
+        self.post_to_acs(replica, &format!("{BINDING}={binding}"), body).await
     }
 }
 
@@ -198,16 +126,6 @@ async fn closed(socket: &mut Socket) -> Instant {
     let end = socket.next().await;
     assert!(!matches!(end, Some(Ok(_))), "cut off, without a Close frame: {end:?}");
     Instant::now()
-}
-
-/// Waits until `is` holds, and says for how long.
-async fn until(patience: Duration, what: &str, is: impl AsyncFn() -> bool) -> Duration {
-    let start = Instant::now();
-    while !is().await {
-        assert!(start.elapsed() < patience, "{what}: not within {patience:?}");
-        sleep(Duration::from_millis(20)).await;
-    }
-    start.elapsed()
 }
 
 async fn sign_out(pair: &Pair, tab: &mut Tab) {
@@ -257,7 +175,7 @@ pub(super) async fn share_forms() {
          Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
         pair.replicas[1].authority(),
         cookies.join("; "),
-        pair.settings.public_url,
+        pair.public_url(),
         body.len(),
     );
     let again = raw::exchange(pair.replicas[1].address(), again).await;
@@ -474,7 +392,7 @@ pub(super) async fn wait_for_redis() {
     let browser = pair.browser(0);
     pair.sign_in(&browser, "ada").await;
     pair.redis.kill().await;
-    let builder = pair.settings.replica(free_port(), &pair.settings.redis, &pair.idp, &pair.upstream);
+    let builder = pair.settings.of(pair.another(), &pair.redis.address());
     let (address, admin) = (builder.listen(), builder.admin_listen());
     let starting = tokio::spawn(builder.start());
     let ready = || async { raw::get(admin, "localhost", "/readyz", &[]).await };
@@ -482,12 +400,12 @@ pub(super) async fn wait_for_redis() {
     let answer = ready().await;
     assert_eq!(answer.status, 503);
     assert!(answer.text().contains("session store"), "{}", answer.text());
-    let authority = pair.replicas[0].authority();
+    let authority = pair.replicas[0].authority().to_owned();
     let lines = format!("Cookie: {}", cookie(&browser));
-    assert_eq!(raw::get(address, authority, "/page", &[&lines]).await.status, 503, "nobody can be judged");
+    assert_eq!(raw::get(address, &authority, "/page", &[&lines]).await.status, 503, "nobody can be judged");
     pair.redis.restart().await;
     let _third = starting.await.expect("it becomes ready");
-    assert_eq!(raw::get(address, authority, "/page", &[&lines]).await.status, 200);
+    assert_eq!(raw::get(address, &authority, "/page", &[&lines]).await.status, 200);
 }
 
 pub(super) async fn limit_users() {

@@ -1,15 +1,14 @@
 //! Replicas that share keys and no server: browsers carry their sessions.
 
+use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use harness::browser::{Browser, Tab};
-use harness::gateway::{Gateway, GatewayBuilder, IDP_ENTITY_ID, free_port};
-use harness::idp::{Idp, IdpOptions, IdpSettings};
-use harness::issuer::{Sign, test_keys};
+use harness::gateway::GatewayBuilder;
+use harness::idp::Idp;
+use harness::issuer::test_keys;
 use harness::raw::{self, RawResponse};
-use harness::upstream::Upstream;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use harness::replicas::{Replicas, until};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
@@ -19,34 +18,36 @@ use crate::support::{BINDING, SESSION, key_file, samlgate};
 const SECOND: Duration = Duration::from_secs(1);
 
 struct Pair {
-    idp: Idp,
-    upstream: Upstream,
-    replicas: [Gateway; 2],
+    both: Replicas,
     shared: Shared,
+}
+
+impl Deref for Pair {
+    type Target = Replicas;
+
+    fn deref(&self) -> &Replicas {
+        &self.both
+    }
+}
+
+impl DerefMut for Pair {
+    fn deref_mut(&mut self) -> &mut Replicas {
+        &mut self.both
+    }
 }
 
 /// What replicas are started with.
 struct Shared {
-    port: u16,
     session: Value,
     folder: TempDir,
 }
 
 impl Shared {
-    fn replica(&self, port: u16, idp: &Idp, upstream: &Upstream) -> GatewayBuilder {
-        let builder = GatewayBuilder::on_port(samlgate(), port)
-            .set("public_url", json!(self.public_url()))
+    fn of(&self, builder: GatewayBuilder) -> GatewayBuilder {
+        builder
             .set("keys_dir", json!(self.folder.path().join("keys")))
-            .set("replicas", json!(2))
             .set("session", self.session.clone())
-            .set("control_socket", json!("control.sock"))
-            .trust(idp)
-            .protect(upstream);
-        builder.set("identity_headers", json!({ "set": { "X-Noise": "attribute:noise" } }))
-    }
-
-    fn public_url(&self) -> String {
-        format!("http://localhost:{}", self.port)
+            .set("identity_headers", json!({ "set": { "X-Noise": "attribute:noise" } }))
     }
 
     fn file(&self) -> std::path::PathBuf {
@@ -68,58 +69,17 @@ impl Pair {
         if let (Some(session), Value::Object(more)) = (session.as_object_mut(), more) {
             session.extend(more);
         }
-        let mut shared = Shared { port: free_port(), session, folder };
+        let mut shared = Shared { session, folder };
         std::fs::write(shared.file(), "").expect("a file can be written");
         if shared.session["revocations_file"] == true {
             shared.session["revocations_file"] = json!(shared.file());
         }
-        let public_url = shared.public_url();
-        let metadata = format!("{public_url}/saml/metadata");
-        let mut of_idp = IdpSettings::new(IDP_ENTITY_ID, &metadata, &format!("{public_url}/saml/acs"));
-        of_idp.sign = Sign::Both;
-        let idp = Idp::start(IdpOptions::new(of_idp)).await;
-        let upstream = Upstream::start().await;
-        let start = async |port| change(shared.replica(port, &idp, &upstream), &idp).start().await;
-        let replicas = [start(shared.port).await, start(free_port()).await];
-        Self { idp, upstream, replicas, shared }
-    }
-
-    fn browser(&self, replica: usize) -> Browser {
-        let browser = Browser::new();
-        self.lead(&browser, replica);
-        browser
-    }
-
-    fn lead(&self, browser: &Browser, replica: usize) {
-        browser.point("localhost", self.replicas[replica].address());
-    }
-
-    fn url(&self, path: &str) -> String {
-        format!("{}{path}", self.shared.public_url())
-    }
-
-    async fn at_idp(&self, browser: &Browser, path: &str) -> Tab {
-        let mut tab = browser.tab();
-        tab.visit(&self.url(path)).await;
-        let links = tab.page().links();
-        if let Some(start) = links.iter().find(|link| link.url.path().starts_with("/saml/start")) {
-            tab.follow(start.url.as_str()).await;
-        }
-        tab
-    }
-
-    async fn sign_in(&self, browser: &Browser, username: &str) -> Tab {
-        let mut tab = self.at_idp(browser, "/page").await;
-        self.idp.sign_in(&mut tab, username).await;
-        tab.auto_submit().await;
-        assert_eq!((tab.page().status, tab.page().url.path()), (200, "/page"), "{}", tab.page().body);
-        tab
+        let both = Replicas::start(samlgate(), |builder, idp, _| change(shared.of(builder), idp)).await;
+        Self { both, shared }
     }
 
     async fn get(&self, replica: usize, cookies: &[(String, String)]) -> RawResponse {
-        let gateway = &self.replicas[replica];
-        let line = format!("Cookie: {}", joined(cookies));
-        raw::get(gateway.address(), gateway.authority(), "/page", &[&line]).await
+        self.both.get(replica, &joined(cookies)).await
     }
 
     async fn status(&self, replica: usize, cookies: &[(String, String)]) -> u16 {
@@ -130,15 +90,7 @@ impl Pair {
     async fn post(&self, replica: usize, browser: &Browser, body: &str) -> RawResponse {
         let cookies = self.carried(browser);
         let to_acs: Vec<_> = cookies.into_iter().filter(|(name, _)| name.starts_with(BINDING)).collect();
-        let request = format!(
-            "POST /saml/acs HTTP/1.1\r\nHost: {host}\r\nOrigin: {idp}\r\nAccept: text/html\r\nCookie: {cookies}\r\n\
-             Connection: close\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {length}\r\n\r\n{body}",
-            host = self.replicas[replica].authority(),
-            idp = self.idp.origin(),
-            cookies = joined(&to_acs),
-            length = body.len(),
-        );
-        raw::exchange(self.replicas[replica].address(), request).await
+        self.post_to_acs(replica, &joined(&to_acs), body).await
     }
 
     /// All cookies of ours.
@@ -147,35 +99,10 @@ impl Pair {
         let own = jar.cookies().iter().filter(|cookie| cookie.name.starts_with(SESSION));
         own.map(|cookie| (cookie.name.clone(), cookie.value.clone())).collect()
     }
-
-    /// Runs `samlgate sessions` beside a replica: whether it went well, and what it says.
-    async fn sessions(&self, replica: usize, arguments: &[&str]) -> (bool, String) {
-        let config = self.replicas[replica].config_file().as_os_str();
-        let all = ["sessions", arguments[0], "--config"].map(std::ffi::OsStr::new).into_iter().chain([config]);
-        let output = samlgate().command(all.chain(arguments[1..].iter().map(std::ffi::OsStr::new))).output().await;
-        let output = output.expect("samlgate can be started");
-        let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-        (output.status.success(), said)
-    }
-
-    /// As `kill -9`.
-    async fn kill_the_first(&mut self) {
-        let id = self.replicas[0].process_id().expect("it runs");
-        kill(Pid::from_raw(i32::try_from(id).expect("a process id fits")), Signal::SIGKILL).expect("an own child");
-        self.replicas[0].ended().await;
-    }
 }
 
 fn joined(cookies: &[(String, String)]) -> String {
     cookies.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
-}
-
-async fn until(patience: Duration, what: &str, is: impl AsyncFn() -> bool) {
-    let start = Instant::now();
-    while !is().await {
-        assert!(start.elapsed() < patience, "{what}: not within {patience:?}");
-        sleep(Duration::from_millis(20)).await;
-    }
 }
 
 async fn sign_out(pair: &Pair, tab: &mut Tab) {
@@ -287,7 +214,7 @@ async fn revocations_are_written_for_all_or_said_to_be_local() {
         pair.sign_in(&revoked, "ada").await;
         pair.sign_in(&other, "ben").await;
         let (ended, kept) = (pair.carried(&revoked), pair.carried(&other));
-        let (done, said) = pair.sessions(0, &["revoke", whose[0], whose[1]]).await;
+        let (done, said) = pair.sessions(0, "revoke", &whose).await;
         assert!(done && said.starts_with("written: "), "{said}");
         for replica in [0, 1] {
             until(SECOND, "revoked", async || pair.status(replica, &ended).await == 401).await;
@@ -296,12 +223,12 @@ async fn revocations_are_written_for_all_or_said_to_be_local() {
         // A revocation is of sessions that began up to its second.
         sleep(SECOND).await;
     }
-    let (done, said) = pair.sessions(0, &["list"]).await;
+    let (done, said) = pair.sessions(0, "list", &[]).await;
     assert!(!done && said.contains("keeps no list of sessions"), "{said}");
-    let (done, said) = pair.sessions(0, &["revoke", "--group", "engineers"]).await;
+    let (done, said) = pair.sessions(0, "revoke", &["--group", "engineers"]).await;
     assert!(!done && said.contains("nobody's session would end"), "{said}");
 
-    let third = pair.shared.replica(free_port(), &pair.idp, &pair.upstream).start().await;
+    let third = pair.shared.of(pair.another()).start().await;
     let browser = pair.browser(0);
     pair.sign_in(&browser, "ada").await;
     let cookies = pair.carried(&browser);
@@ -313,7 +240,7 @@ async fn revocations_are_written_for_all_or_said_to_be_local() {
     until(SECOND * 4, "and then", async || status().await == 200).await;
 
     let alone = Pair::start().await;
-    let (done, said) = alone.sessions(0, &["revoke", "--email", "ada@demo.example"]).await;
+    let (done, said) = alone.sessions(0, "revoke", &["--email", "ada@demo.example"]).await;
     assert!(done && said.starts_with("local: "), "{said}");
 }
 

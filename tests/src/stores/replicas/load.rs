@@ -16,6 +16,7 @@ use tokio::process::{Child, Command};
 use tokio::task::{JoinHandle, spawn_local};
 
 use super::*;
+use crate::gateway::{Gateway, free_port};
 use crate::raw::{Asked, RawConnection};
 
 const SESSIONS: usize = 500;
