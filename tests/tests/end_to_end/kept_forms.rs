@@ -44,6 +44,23 @@ async fn sign_in_again(world: &World, tab: &mut Tab) {
     past_idp(world, tab).await;
 }
 
+/// A tab with the page that replays a kept form `a=b` to `/orders`.
+async fn at_replay(world: &World) -> Tab {
+    let mut tab = signed_out(world).await;
+    tab.post("/orders", URLENCODED, "a=b").await;
+    sign_in_again(world, &mut tab).await;
+    tab
+}
+
+fn handle_on(tab: &Tab) -> String {
+    tab.page().form().value("samlgate-replay").unwrap().to_owned()
+}
+
+/// What the browser would send with the handle of its last form.
+fn replay_cookies(browser: &Browser) -> String {
+    format!("{}; {}", session_cookie(browser), form_cookies(browser).pop().unwrap())
+}
+
 fn form_cookies(browser: &Browser) -> Vec<String> {
     let jar = browser.jar();
     let cookies = jar.cookies().iter().filter(|cookie| cookie.name.starts_with("__Host-samlgate-form-"));
@@ -206,11 +223,8 @@ async fn another_browser_sends_nothing_and_takes_nothing() {
 #[tokio::test]
 async fn a_form_goes_to_its_own_address_alone() {
     let world = World::start(samlgate()).await;
-    let mut tab = signed_out(&world).await;
-    tab.post("/orders", URLENCODED, "a=b").await;
-    sign_in_again(&world, &mut tab).await;
-    let handle = tab.page().form().value("samlgate-replay").unwrap().to_owned();
-    let cookies = format!("{}; {}", session_cookie(&world.browser), form_cookies(&world.browser).pop().unwrap());
+    let tab = at_replay(&world).await;
+    let (handle, cookies) = (handle_on(&tab), replay_cookies(&world.browser));
     let answer = post_handle(&world, "/admin/orders", &cookies, &handle).await;
     assert_eq!(answer.status, 400);
     assert!(answer.text().contains("form_misdirected"));
@@ -220,11 +234,8 @@ async fn a_form_goes_to_its_own_address_alone() {
 #[tokio::test]
 async fn of_two_that_send_a_form_at_once_one_does() {
     let world = World::start(samlgate()).await;
-    let mut tab = signed_out(&world).await;
-    tab.post("/orders", URLENCODED, "a=b").await;
-    sign_in_again(&world, &mut tab).await;
-    let handle = tab.page().form().value("samlgate-replay").unwrap().to_owned();
-    let cookies = format!("{}; {}", session_cookie(&world.browser), form_cookies(&world.browser).pop().unwrap());
+    let tab = at_replay(&world).await;
+    let (handle, cookies) = (handle_on(&tab), replay_cookies(&world.browser));
     let (one, other) = tokio::join!(
         post_handle(&world, "/orders", &cookies, &handle),
         post_handle(&world, "/orders", &cookies, &handle)
@@ -239,9 +250,7 @@ async fn of_two_that_send_a_form_at_once_one_does() {
 #[tokio::test]
 async fn without_a_session_the_handle_leads_to_the_login_and_back() {
     let world = World::start(samlgate()).await;
-    let mut tab = signed_out(&world).await;
-    tab.post("/orders", URLENCODED, "a=b").await;
-    sign_in_again(&world, &mut tab).await;
+    let mut tab = at_replay(&world).await;
     end_session(&world);
     tab.auto_submit().await;
     assert_eq!(tab.page().url.path(), "/saml/login");
@@ -261,7 +270,7 @@ async fn a_browser_has_four_forms_and_sign_out_forgets_them() {
         assert_eq!(form_cookies(&world.browser).len(), 4.min(number + 1));
     }
     sign_in_again(&world, &mut tab).await;
-    let handle = tab.page().form().value("samlgate-replay").unwrap().to_owned();
+    let handle = handle_on(&tab);
     let cookies = form_cookies(&world.browser).join("; ");
     tab.visit(&world.gateway.url("/saml/logout")).await;
     let form = tab.page().form();
