@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::sync::Arc;
 
-use gateway::session::{Session, SessionKey, SessionRecord, Sessions, Ticket, read_own};
+use gateway::session::{CookieScope, Session, SessionKey, SessionRecord, Sessions, Ticket};
 use saml_core::{IdpId, Timestamp};
 
 /// What the hot path does: the header in, the session out.
@@ -11,7 +11,7 @@ use saml_core::{IdpId, Timestamp};
 /// # Panics
 /// The session is not in the cache.
 pub fn find(sessions: &Sessions, header: &str, now: Timestamp) -> Arc<Session> {
-    let ticket = read_own([black_box(header).as_bytes()]).session.good().expect("a ticket");
+    let ticket = CookieScope::Host.read_own([black_box(header).as_bytes()]).session.good().expect("a ticket");
     sessions.cached(&ticket.key(), now).expect("a session")
 }
 
@@ -26,7 +26,7 @@ pub fn cookie_header(ticket: &Ticket) -> String {
 /// # Panics
 /// There is no ticket in it.
 pub fn key_in(header: &str) -> SessionKey {
-    read_own([header.as_bytes()]).session.good().expect("a ticket").key()
+    CookieScope::Host.read_own([header.as_bytes()]).session.good().expect("a ticket").key()
 }
 
 /// Of somebody in 20 groups.

@@ -39,7 +39,6 @@ pub fn reference() -> String {
         line(&mut page, &entry);
     }
     line(&mut page, "- more than one entry under `identity_providers`");
-    line(&mut page, "- a `host` of a route other than that of `public_url`");
     line(&mut page, "- `https://` servers of upstreams");
     page
 }

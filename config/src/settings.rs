@@ -25,6 +25,16 @@ pub enum Scheme {
     Https,
 }
 
+impl Origin {
+    /// The authority without its port.
+    pub fn host_name(&self) -> &str {
+        self.authority
+            .rsplit_once(':')
+            .filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()))
+            .map_or(&self.authority, |(name, _)| name)
+    }
+}
+
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = match self.scheme {
@@ -40,6 +50,8 @@ impl fmt::Display for Origin {
 pub struct Settings {
     /// `public_url`: the address that people type; ACS URL and entity ID come from it and from nothing else.
     pub public_url: Origin,
+    /// `hosts`: the other origins that are accepted; of the scheme of `public_url`, and each once.
+    pub hosts: Vec<Origin>,
     /// `listen`: the public listener.
     pub listen: SocketAddr,
     /// `admin_listen`: `/metrics`, `/healthz`, `/readyz` and nothing else.
@@ -251,7 +263,7 @@ impl fmt::Display for ServerAddress {
 pub struct Route {
     /// `id`, or `route-<n>` counted from 1: the label in logs and metrics.
     pub id: String,
-    /// `host`: an authority; matches every accepted host where absent.
+    /// `host`: the authority of an accepted origin; matches every accepted host where absent.
     pub host: Option<String>,
     pub path: PathMatch,
     /// Empty: every method.
@@ -322,6 +334,9 @@ pub struct SessionSettings {
     pub max_sessions: u64,
     /// How long a session in the cache lives on while the store does not answer; default 15 min.
     pub outage_limit: Duration,
+    /// `cookie_domain`: every host of it gets the session's cookies, each accepted one among them; where absent, all accepted
+    /// hosts have one name. Lower case, no public suffix.
+    pub cookie_domain: Option<String>,
     /// At most so many sessions of one user, of which the oldest ends; no limit by default.
     pub max_per_user: Option<u64>,
 }

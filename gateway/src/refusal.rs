@@ -73,7 +73,7 @@ refusals! {
     // ---- The request road
     UnknownHost { seen: String, wanted: String } = "unknown_host",
         "the request names the host {seen:?}, wanted {wanted:?}",
-        "open the address of `public_url`; if a proxy in front rewrites Host, let it keep the client's";
+        "open the address of `public_url` or one of `hosts`; if a proxy in front rewrites Host, let it keep the client's";
     PathAmbiguous = "path_ambiguous",
         "the path can be read in more than one way, and the readings do not pick the same route",
         "write the path plainly, without `..`, `;`, `//`, `\\` and escaped separators";

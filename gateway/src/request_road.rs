@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use config::Origin;
 use http::header::{COOKIE, ORIGIN};
 use http::{HeaderValue, Method, StatusCode};
 use pingora::Result;
@@ -24,7 +25,7 @@ use crate::pages::{Answer, redirect};
 use crate::proxy::Handled;
 use crate::refusal::Refusal;
 use crate::respond::{self, Asker, Reader};
-use crate::session::{Browser, Landing, Session, read_own};
+use crate::session::{Browser, Landing, Session};
 use crate::shared::Gateway;
 
 pub use journey::{Journey, clean_response, dress_request, hear, may_try_another_server, peer, swap_body};
@@ -82,7 +83,8 @@ async fn session_of(
     journey: &mut Journey,
 ) -> Result<Option<Arc<Session>>, Refusal> {
     let now = journey.now;
-    let Some(ticket) = read_own(request.headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes)).session.good()
+    let Some(ticket) =
+        gateway.cookies.read_own(request.headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes)).session.good()
     else {
         return Ok(None);
     };
@@ -135,6 +137,7 @@ async fn serve(
         gateway,
         method: &request.method,
         headers: &request.headers,
+        host: host_of(gateway, request),
         path: request.uri.path(),
         query: request.uri.query(),
         body: &body,
@@ -155,6 +158,7 @@ async fn serve(
             let asker = Asker {
                 reader: if endpoints::is_for_people(endpoint) { Reader::Page } else { Reader::Json },
                 request_id: call.request_id,
+                host: call.host,
                 return_url: &call.return_url(),
             };
             respond::refuse(&gateway.site, &refusal, &asker)
@@ -184,7 +188,10 @@ async fn start_login(
         Fate::Dropped => gateway.login_url(&return_url),
         Fate::Kept(id) => Landing::Form(id).carried_by(gateway.login_url(&return_url)),
         // The page, even where the settings leave it out.
-        Fate::Lost(lost) => format!("{}&lost={}", gateway.site.with_return("login", &return_url), lost.code()),
+        Fate::Lost(lost) => {
+            let login = gateway.on_public_url(gateway.site.with_return("login", &return_url));
+            format!("{login}&lost={}", lost.code())
+        }
     };
     reply(exchange, redirect(status, &location), journey, Afterwards::KeepOpen).await
 }
@@ -221,11 +228,12 @@ fn turn_away(gateway: &Gateway, request: &RequestHeader, journey: &mut Journey, 
     gateway.metrics.refused(refusal.code());
     record::report(gateway, journey, refusal);
     let reader = reader_of(request, refusal);
+    let host = host_of(gateway, request);
     let return_url = match reader {
-        Reader::Json => Call::page_of_referer(gateway, &request.headers),
+        Reader::Json => Call::page_of_referer(gateway, &request.headers, host),
         Reader::Page | Reader::Frame => own_address(gateway, request),
     };
-    let asker = Asker { reader, request_id: journey.request_id.as_str(), return_url: &return_url };
+    let asker = Asker { reader, request_id: journey.request_id.as_str(), host, return_url: &return_url };
     respond::refuse(&gateway.site, refusal, &asker)
 }
 
@@ -239,5 +247,12 @@ fn reader_of(request: &RequestHeader, refusal: &Refusal) -> Reader {
 
 /// Where the request went, as a return URL.
 fn own_address(gateway: &Gateway, request: &RequestHeader) -> String {
-    gateway.return_url(request.uri.path_and_query().map(http::uri::PathAndQuery::as_str))
+    let wanted = request.uri.path_and_query().map(http::uri::PathAndQuery::as_str);
+    gateway.return_url(wanted, host_of(gateway, request))
+}
+
+/// The accepted host that the request names; that of `public_url` for one that names none and is refused for it.
+fn host_of<'g>(gateway: &'g Gateway, request: &RequestHeader) -> &'g Origin {
+    let hosts = gateway.hosts();
+    hosts.named(ingress::authority(request)).unwrap_or(hosts.public())
 }

@@ -3,6 +3,7 @@
 //! The administrator's text (the value seen, the value wanted, the cure) stays in the log. The browser
 //! gets the status, a plain sentence, the code and the request id.
 
+use config::Origin;
 use http::header::{ALLOW, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 use saml_core::Rejection;
@@ -26,6 +27,8 @@ pub enum Reader {
 pub struct Asker<'a> {
     pub reader: Reader,
     pub request_id: &'a str,
+    /// The accepted host that was asked.
+    pub host: &'a Origin,
     /// A checked return URL.
     pub return_url: &'a str,
 }
@@ -69,7 +72,7 @@ fn refusal_json(site: &Site, refusal: &Refusal, plain: &Plain, asker: &Asker<'_>
         "request_id": asker.request_id,
     });
     if plain.status == StatusCode::UNAUTHORIZED {
-        body["login_url"] = format!("{}{}", site.origin, site.with_return("login", asker.return_url)).into();
+        body["login_url"] = format!("{}{}", asker.host, site.with_return("login", asker.return_url)).into();
     }
     json(plain.status, &body)
 }
@@ -453,10 +456,10 @@ mod tests {
     use super::*;
     use crate::testing;
 
-    const ASKER: Asker<'_> = Asker { reader: Reader::Page, request_id: "0123", return_url: "/deep?a=\"b\"" };
-
     fn answer_to(refusal: &Refusal, reader: Reader) -> (Answer, String) {
-        let answer = refuse(&Site::new(&testing::settings()), refusal, &Asker { reader, ..ASKER });
+        let settings = testing::settings();
+        let (host, return_url) = (&settings.public_url, "/deep?a=\"b\"");
+        let answer = refuse(&Site::new(&settings), refusal, &Asker { reader, request_id: "0123", host, return_url });
         let body = String::from_utf8(answer.body().to_vec()).unwrap();
         (answer, body)
     }

@@ -1,43 +1,61 @@
 //! Where a person lands after signing in: on our own site, whatever the link said.
 
-use config::{Origin, Scheme};
+use config::Origin;
 
-use crate::decide::{Readings, is_authority_of, is_under};
+use crate::decide::{Hosts, Readings, is_under};
 
 const MAX_BYTES: usize = 4096;
 
-/// A path on the accepted host, outside our prefix in each of its readings.
+/// A place on an accepted host, outside our prefix in each of its readings: a path where one host is accepted, a whole URL
+/// where there are several.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReturnUrl(Box<str>);
 
 impl ReturnUrl {
-    /// Takes a path, or a URL of the accepted origin, of which it keeps the path. Anything else becomes `/`:
-    /// a link to this gateway must not lead to another site, and not into a loop of our own endpoints.
-    pub fn parse(text: &str, accepted: &Origin, prefix: &str) -> Self {
-        Self::accept(text, accepted, prefix).unwrap_or_else(Self::home)
+    /// Takes a path on `here`, or a URL of an accepted origin. Anything else becomes the front page of `here`: a link to this
+    /// gateway must not lead to another site, and not into a loop of our own endpoints.
+    pub fn parse(text: &str, here: &Origin, hosts: &Hosts, prefix: &str) -> Self {
+        Self::accept(text, here, hosts, prefix).unwrap_or_else(|| Self::home(here, hosts))
     }
 
-    pub fn home() -> Self {
-        Self("/".into())
+    pub fn home(here: &Origin, hosts: &Hosts) -> Self {
+        Self::at(here, "/", hosts)
     }
 
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    fn accept(text: &str, accepted: &Origin, prefix: &str) -> Option<Self> {
+    fn at(origin: &Origin, local: &str, hosts: &Hosts) -> Self {
+        if hosts.are_several() { Self(format!("{origin}{local}").into()) } else { Self(local.into()) }
+    }
+
+    fn accept(text: &str, here: &Origin, hosts: &Hosts, prefix: &str) -> Option<Self> {
         // Browsers drop tabs and line ends from URLs and trim controls and spaces around them (WHATWG URL §4.1).
-        if text.len() > MAX_BYTES || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return None;
         }
-        let local = if text.starts_with('/') { text.to_owned() } else { local_part(text, accepted)? };
+        let (origin, local) = if text.starts_with('/') { (here, text) } else { hosts.of_url(text)? };
+        let local = if local.starts_with('/') { local.to_owned() } else { format!("/{local}") };
         // `//host` and `/\host` name another host.
-        if !local.starts_with('/') || local.starts_with("//") || local.starts_with("/\\") {
+        if local.len() > MAX_BYTES || local.starts_with("//") || local.starts_with("/\\") {
             return None;
         }
         let path = local.split(['?', '#']).next()?;
         let leads_to_us = Readings::of(path)?.all().any(|reading| is_under(prefix, reading));
-        (!leads_to_us).then(|| Self(local.into_boxed_str()))
+        (!leads_to_us).then(|| Self::at(origin, &local, hosts))
+    }
+}
+
+/// What stands in front of the path of a checked return URL: nothing, or an origin.
+pub fn origin_of(return_url: &str) -> &str {
+    let path = return_url.find("://").and_then(|scheme| {
+        let authority = scheme.saturating_add("://".len());
+        Some(authority.saturating_add(return_url.get(authority..)?.find('/')?))
+    });
+    match path {
+        Some(path) if !return_url.starts_with('/') => return_url.get(..path).unwrap_or_default(),
+        _ => "",
     }
 }
 
@@ -47,33 +65,23 @@ impl From<ReturnUrl> for Box<str> {
     }
 }
 
-/// What follows the authority of a URL whose scheme and authority are the accepted ones, from `/` on.
-fn local_part(text: &str, accepted: &Origin) -> Option<String> {
-    let (scheme, rest) = text.split_once("://")?;
-    let wanted = match accepted.scheme {
-        Scheme::Https => "https",
-        Scheme::Http => "http",
-    };
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let (authority, local) = rest.split_at_checked(end)?;
-    if !scheme.eq_ignore_ascii_case(wanted) || !is_authority_of(accepted, authority) {
-        return None;
-    }
-    Some(if local.starts_with('/') { local.to_owned() } else { format!("/{local}") })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing;
+    use config::Scheme;
     use proptest::prelude::*;
     use std::fmt::Write;
 
-    fn accepted() -> Origin {
-        Origin { scheme: Scheme::Https, authority: "app.example.com".to_owned() }
+    fn hosts(others: &[&str]) -> Hosts {
+        let https = |authority: &&str| Origin { scheme: Scheme::Https, authority: (*authority).to_owned() };
+        let hosts = others.iter().map(https).collect();
+        Hosts::from_settings(&config::Settings { hosts, ..testing::settings() })
     }
 
     fn parse(text: &str) -> String {
-        ReturnUrl::parse(text, &accepted(), "/saml").as_str().to_owned()
+        let hosts = hosts(&[]);
+        ReturnUrl::parse(text, hosts.public(), &hosts, "/saml").as_str().to_owned()
     }
 
     #[track_caller]
@@ -125,6 +133,33 @@ mod tests {
         check(&format!("/{}", "a".repeat(MAX_BYTES)), "/");
         let longest = format!("/{}", "a".repeat(MAX_BYTES - 1));
         check(&longest, &longest);
+    }
+
+    #[test]
+    fn several_hosts_are_told_apart() {
+        let hosts = hosts(&["b.example.com", "app.example.com:8443"]);
+        let at_b =
+            |text| ReturnUrl::parse(text, hosts.named("b.example.com").unwrap(), &hosts, "/saml").as_str().to_owned();
+        for (text, expected) in [
+            ("/a?b#c", "https://b.example.com/a?b#c"),
+            ("https://b.example.com/a", "https://b.example.com/a"),
+            ("HTTPS://B.example.com:443?a", "https://b.example.com/?a"),
+            ("https://app.example.com/a", "https://app.example.com/a"),
+            ("https://app.example.com:8443/a", "https://app.example.com:8443/a"),
+            ("https://c.example.com/a", "https://b.example.com/"),
+            ("https://app.example.com/saml/logout", "https://b.example.com/"),
+            ("http://app.example.com/a", "https://b.example.com/"),
+            ("//app.example.com/a", "https://b.example.com/"),
+            ("https://app.example.com//a", "https://b.example.com/"),
+            ("", "https://b.example.com/"),
+        ] {
+            assert_eq!(at_b(text), expected, "{text}");
+            assert_eq!(at_b(expected), expected);
+        }
+        let longest = format!("/{}", "a".repeat(MAX_BYTES - 1));
+        assert_eq!(at_b(&at_b(&longest)), format!("https://b.example.com{longest}"));
+        assert_eq!(origin_of("https://b.example.com/a?b=https://c/"), "https://b.example.com");
+        assert_eq!(origin_of("/a?b=https://c/"), "");
     }
 
     #[test]
@@ -232,6 +267,11 @@ mod tests {
 
     #[track_caller]
     fn stays_here(text: &str) {
+        let several = hosts(&["b.example.com"]);
+        let url = ReturnUrl::parse(text, several.public(), &several, "/saml");
+        let landed = url::Url::parse(url.as_str()).unwrap();
+        assert!(["app.example.com", "b.example.com"].contains(&landed.host_str().unwrap()), "{text:?}");
+        assert_eq!((landed.scheme(), landed.port(), landed.username()), ("https", None, ""), "{text:?}");
         let home = url::Url::parse("https://app.example.com/saml/resume").unwrap();
         let landed = home.join(&parse(text)).unwrap();
         assert_eq!(landed.origin(), home.origin(), "{text:?}");
@@ -263,7 +303,7 @@ mod tests {
 
         #[test]
         fn what_comes_out_stays_on_the_accepted_host(
-            text in "(https?:)?[/\\\\\t ]{0,3}(app\\.example\\.com|evil)?[:@.]?([a-z/\\\\.?#@:%;\t]|%2[eEfF]|%5c|saml|\\.\\.){0,12}|\\PC{0,40}"
+            text in "(https?:)?[/\\\\\t ]{0,3}(app\\.example\\.com|b\\.example\\.com|evil)?[:@.]?([a-z/\\\\.?#@:%;\t]|%2[eEfF]|%5c|saml|\\.\\.){0,12}|\\PC{0,40}"
         ) {
             stays_here(&text);
         }

@@ -1,13 +1,20 @@
 //! Whether a request was made by a page of ours.
 
+use config::Origin;
 use http::HeaderMap;
 use http::header::ORIGIN;
 
-/// Sec-Fetch-Site where the browser sends it, else Origin; with neither the page is not known to be ours.
-pub(crate) fn is_same_origin(headers: &HeaderMap, origin: &str) -> bool {
+use crate::decide::is_serialised;
+
+/// By a page of the host that is asked, which another accepted one is not. Sec-Fetch-Site where the browser sends it, else Origin; with neither the page is not
+/// known to be ours.
+pub(crate) fn is_same_origin(headers: &HeaderMap, host: &Origin) -> bool {
     match headers.get("sec-fetch-site") {
         Some(site) => site == "same-origin",
-        None => headers.get(ORIGIN).is_some_and(|value| value == origin),
+        None => {
+            let origin = headers.get(ORIGIN).and_then(|origin| origin.to_str().ok());
+            origin.is_some_and(|origin| is_serialised(host, origin))
+        }
     }
 }
 
@@ -18,7 +25,7 @@ mod tests {
 
     #[track_caller]
     fn check(headers: &[(&'static str, &'static str)], expected: bool) {
-        assert_eq!(is_same_origin(&testing::headers(headers), "https://app.example.com"), expected);
+        assert_eq!(is_same_origin(&testing::headers(headers), &testing::settings().public_url), expected);
     }
 
     #[test]
@@ -28,6 +35,7 @@ mod tests {
         check(&[], false);
         check(&[("origin", "null")], false);
         check(&[("origin", "https://app.example.com.evil.example")], false);
+        check(&[("origin", "https://b.example.com")], false);
         check(&[("sec-fetch-site", "same-site"), ("origin", "https://app.example.com")], false);
         check(&[("sec-fetch-site", "cross-site"), ("origin", "https://app.example.com")], false);
     }

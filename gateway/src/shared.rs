@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
-use config::{Settings, StoreSettings};
+use config::{Origin, Settings, StoreSettings};
 use saml_core::{IdpId, Signer, TrustError};
 
-use crate::decide::Policy;
+use crate::decide::{Hosts, Policy};
 use crate::forms::Forms;
 use crate::identity_headers::{ClaimValues, IdentityHeaders};
 use crate::identity_jwt::{IdentityJwts, JwtKeyError};
@@ -17,10 +17,10 @@ use crate::login::Entropy;
 use crate::metrics::Metrics;
 use crate::pages::Site;
 use crate::refusal::Refusal;
-use crate::return_url::ReturnUrl;
+use crate::return_url::{ReturnUrl, origin_of};
 use crate::session::{
-    FormSecret, Landing, MemoryStore, RandomError, RedisStore, SealedStore, SessionLimits, SessionStore, Sessions,
-    StoreError, clear_form_cookie,
+    CookieScope, FormSecret, Landing, MemoryStore, RandomError, RedisStore, SealedStore, SessionLimits, SessionStore,
+    Sessions, StoreError,
 };
 use crate::upstream::Upstreams;
 use crate::verify::Verifier;
@@ -30,6 +30,7 @@ pub struct Gateway {
     pub policy: Policy,
     pub idps: IdpRegistry,
     pub site: Site,
+    pub cookies: CookieScope,
     pub sessions: Sessions,
     pub upstreams: Upstreams,
     pub verifier: Verifier,
@@ -61,7 +62,9 @@ impl Gateway {
     pub fn new(settings: Settings) -> Result<Self, SetupError> {
         let (keys, warnings) = Keys::load(&settings)?;
         warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-        let store = store(&settings, &keys)?;
+        let domain = settings.session.cookie_domain.as_deref();
+        let cookies = domain.map_or(CookieScope::Host, |domain| CookieScope::Domain(domain.into()));
+        let store = store(&settings, &keys, &cookies)?;
         let limits = SessionLimits {
             idle_timeout: settings.session.idle_timeout,
             max_cached: settings.session.max_sessions,
@@ -73,6 +76,7 @@ impl Gateway {
             policy: Policy::from_settings(&settings),
             idps: IdpRegistry::from_settings(&settings)?,
             site: Site::new(&settings),
+            cookies,
             sessions: Sessions::new(store, &limits),
             upstreams: Upstreams::new(&settings.upstreams),
             verifier: Verifier::new(settings.threads),
@@ -110,10 +114,14 @@ impl Gateway {
         self.idps.get(id)
     }
 
-    /// `rd`, a Referer or the address of a request, as a place of ours to come back to.
-    pub fn return_url(&self, wanted: Option<&str>) -> String {
-        let parse = |text| ReturnUrl::parse(text, &self.settings.public_url, &self.settings.prefix);
-        wanted.map_or_else(ReturnUrl::home, parse).as_str().to_owned()
+    pub fn hosts(&self) -> &Hosts {
+        self.policy.hosts()
+    }
+
+    /// `rd`, a Referer or the address of a request, as a place of ours to come back to; where it names no host, `here`.
+    pub fn return_url(&self, wanted: Option<&str>, here: &Origin) -> String {
+        let parse = |text| ReturnUrl::parse(text, here, self.hosts(), &self.settings.prefix);
+        wanted.map_or_else(|| ReturnUrl::home(here, self.hosts()), parse).as_str().to_owned()
     }
 
     pub fn keys(&self) -> &Keys {
@@ -144,24 +152,32 @@ impl Gateway {
     pub async fn forget_form(&self, secret: &FormSecret) -> String {
         let taken = self.store().take_form(&secret.key()).await;
         let _ = self.stored("take_form", taken);
-        clear_form_cookie(secret.key().id())
+        self.cookies.clear_form_cookie(secret.key().id())
     }
 
-    /// Where a login that succeeded leads.
+    /// Where a login that succeeded leads: windows that wait for a pop-up, and kept forms, are of the host that it came from.
     pub fn landing_url(&self, landing: Landing, return_url: &str) -> String {
         match landing {
             Landing::ReturnUrl => return_url.to_owned(),
-            Landing::PopUp => self.site.signed_in_url.clone(),
-            Landing::Form(_) => landing.carried_by(self.site.with_return("replay", return_url)),
+            Landing::PopUp => format!("{}{}", origin_of(return_url), self.site.signed_in_url),
+            Landing::Form(_) => {
+                let replay = format!("{}{}", origin_of(return_url), self.site.with_return("replay", return_url));
+                landing.carried_by(replay)
+            }
         }
     }
 
     /// Where somebody without a session goes: the login page, or the only IdP where the page is off.
     pub fn login_url(&self, return_url: &str) -> String {
-        match (self.settings.login_page, self.settings.identity_providers.as_slice()) {
+        self.on_public_url(match (self.settings.login_page, self.settings.identity_providers.as_slice()) {
             (false, [only]) => self.start_url(&only.id, return_url),
             _ => self.site.with_return("login", return_url),
-        }
+        })
+    }
+
+    /// A path of ours on the host where logins live, as a browser understands it that is on any of our hosts.
+    pub fn on_public_url(&self, path: String) -> String {
+        if self.hosts().are_several() { format!("{}{path}", self.hosts().public()) } else { path }
     }
 
     /// # Errors
@@ -193,7 +209,7 @@ impl Gateway {
     }
 }
 
-fn store(settings: &Settings, keys: &Keys) -> Result<Arc<dyn SessionStore>, KeyError> {
+fn store(settings: &Settings, keys: &Keys, cookies: &CookieScope) -> Result<Arc<dyn SessionStore>, KeyError> {
     match &settings.session.store {
         StoreSettings::Memory => Ok(Arc::new(MemoryStore::new(settings.session.max_sessions))),
         StoreSettings::Redis(redis) => {
@@ -207,7 +223,8 @@ fn store(settings: &Settings, keys: &Keys) -> Result<Arc<dyn SessionStore>, KeyE
             let idps = settings.identity_providers.iter();
             let entity_ids = idps.map(|idp| (idp.id.clone(), idp.entity_id.as_str().to_owned())).collect();
             let groups = ClaimValues::named_groups(settings);
-            Ok(Arc::new(SealedStore::new(keys, owner, entity_ids, groups, revocations_file.clone())))
+            let scope = cookies.clone();
+            Ok(Arc::new(SealedStore::new(keys, owner, scope, entity_ids, groups, revocations_file.clone())))
         }
     }
 }

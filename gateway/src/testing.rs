@@ -21,6 +21,7 @@ pub(crate) fn at(seconds: i64) -> Timestamp {
 pub(crate) fn settings() -> Settings {
     Settings {
         public_url: Origin { scheme: Scheme::Https, authority: "app.example.com".to_owned() },
+        hosts: Vec::new(),
         listen: ([127, 0, 0, 1], 0).into(),
         admin_listen: ([127, 0, 0, 1], 0).into(),
         prefix: "/saml".to_owned(),
@@ -42,6 +43,7 @@ pub(crate) fn settings() -> Settings {
             idle_timeout: Duration::from_secs(3_600),
             max_sessions: 1_000,
             outage_limit: Duration::from_secs(900),
+            cookie_domain: None,
             max_per_user: None,
         },
         identity_headers: IdentityHeaders {

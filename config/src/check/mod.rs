@@ -1,12 +1,14 @@
 //! What makes a single value right: addresses, paths, header names, files, and the guess at a misspelt key.
 
 mod address;
+mod domain;
 mod file;
 mod header;
 mod nearest;
 mod route_path;
 
 pub(crate) use address::{authority, origin, redis_server, server, socket};
+pub(crate) use domain::{cookie_domain, is_of_domain};
 pub use file::EXPIRY_WARNING_DAYS;
 pub(crate) use file::{
     CertificateSource, authorities, certificates, holds_decryption_key, keys_dir, metadata, missing_shared_keys,

@@ -1,6 +1,7 @@
 //! The sections of the settings: for each its table of keys and what the values mean.
 
 mod access;
+mod hosts;
 mod identity_headers;
 mod identity_providers;
 mod metadata_url;
@@ -29,6 +30,13 @@ pub(crate) static ROOT: Table = Table {
             "public_url",
             Kind::Text,
             "the address that people type, such as `https://app.example.com`; ACS URL and entity ID come from it",
+        ),
+        Key::optional(
+            "hosts",
+            Kind::List(&Kind::Text),
+            "that of `public_url` alone",
+            "further addresses that people type, such as `https://admin.example.com`, under the one sign-in at `public_url`; hosts \
+             of another name need `session.cookie_domain`",
         ),
         Key::optional("listen", Kind::Text, "`0.0.0.0:8080`", "IP address and port of the public listener"),
         Key::optional(
@@ -127,7 +135,6 @@ pub(crate) static ROOT: Table = Table {
         ),
     ],
     later: &[
-        "hosts",
         "trusted_proxies",
         "proxy_protocol",
         "control_token_file",
@@ -159,6 +166,7 @@ pub(crate) fn read(root: &Section<'_>, findings: &mut Findings) -> Option<Settin
         let outcome = check::origin(text);
         accept(outcome, || root.place("public_url"), findings)
     });
+    let hosts = hosts::read(root, public_url.as_ref(), findings);
     let prefix = server::prefix(root, findings);
     let (listen, admin_listen) = server::listeners(root, findings);
     let tls = server::tls(root, findings);
@@ -177,13 +185,19 @@ pub(crate) fn read(root: &Section<'_>, findings: &mut Findings) -> Option<Settin
     let identity_providers = identity_providers::read(root, &around, findings);
     let upstreams = upstreams::read(root, findings);
     let idps = identity_providers::ids(root);
+    let accepted: Vec<&Origin> = match (&public_url, &hosts) {
+        (Some(public_url), Some(hosts)) => std::iter::once(public_url).chain(hosts).collect(),
+        _ => Vec::new(),
+    };
+    let cookie_domain = hosts::cookie_domain(root, &accepted, findings);
     let surroundings =
-        routes::Surroundings { public_url: public_url.as_ref(), prefix: &prefix, upstreams: &upstreams, idps: &idps };
+        routes::Surroundings { accepted: &accepted, prefix: &prefix, upstreams: &upstreams, idps: &idps };
     let routes = routes::read(root, &surroundings, findings);
-    let session = session::read(root, store, keys_dir.as_deref(), findings);
+    let session = session::read(root, store, keys_dir.as_deref(), cookie_domain, findings);
     let identity_headers = identity_headers::read(root, findings);
     Some(Settings {
         public_url: public_url?,
+        hosts: hosts?,
         listen: listen?,
         admin_listen: admin_listen?,
         prefix,

@@ -6,6 +6,7 @@ use super::{accept, access};
 use crate::check::{self, Fault, nearest};
 use crate::settings::{Access, IdentityJwt, Origin, PathMatch, Route, Timeouts, Upstream};
 use crate::source::Findings;
+use crate::table::value::or;
 use crate::table::{Key, Kind, Section, Table, seconds};
 
 pub(crate) static TABLE: Table = Table {
@@ -14,7 +15,7 @@ pub(crate) static TABLE: Table = Table {
             Exactly one of `path` and `path_prefix` must be there; there are no patterns.",
     keys: &[
         Key::optional("id", Kind::Text, "`route-<n>`, counted from 1", "the name in logs and metrics"),
-        Key::optional("host", Kind::Text, "every accepted host", "the host of `public_url`"),
+        Key::optional("host", Kind::Text, "every accepted host", "the host of `public_url`, or one of `hosts`"),
         Key::optional("path", Kind::Text, "none", "exactly this path"),
         Key::optional(
             "path_prefix",
@@ -58,7 +59,8 @@ const TIMEOUT: Kind = Kind::Duration { min: std::time::Duration::from_millis(1),
 
 /// What routes are held against.
 pub(crate) struct Surroundings<'s> {
-    pub(crate) public_url: Option<&'s Origin>,
+    /// Empty where one of them is wrong.
+    pub(crate) accepted: &'s [&'s Origin],
     pub(crate) prefix: &'s str,
     pub(crate) upstreams: &'s [Upstream],
     /// Of the identity providers.
@@ -100,7 +102,7 @@ fn check_id(id: &str) -> Result<(), Fault> {
 
 fn route(id: String, section: &Section<'_>, surroundings: &Surroundings<'_>, findings: &mut Findings) -> Option<Route> {
     let path = path(section, surroundings.prefix, findings);
-    let host = host(section, surroundings.public_url, findings);
+    let host = host(section, surroundings.accepted, findings);
     let methods = methods(section, findings);
     let access = access::read(section, surroundings.idps, findings);
     let upstream = upstream(section, surroundings.upstreams, findings);
@@ -151,12 +153,12 @@ fn path(section: &Section<'_>, prefix: &str, findings: &mut Findings) -> Option<
     })
 }
 
-fn host(section: &Section<'_>, public_url: Option<&Origin>, findings: &mut Findings) -> Option<String> {
+fn host(section: &Section<'_>, accepted: &[&Origin], findings: &mut Findings) -> Option<String> {
     let host = accept(check::authority(section.text("host")?), || section.place("host"), findings)?;
-    let accepted = &public_url?.authority;
-    if host != *accepted {
-        let problem = "is not the host of public_url; further hosts are not in this version";
-        findings.refuse(section.place("host"), problem, format!("write `host: {accepted}`, or remove it"));
+    if !accepted.is_empty() && !accepted.iter().any(|accepted| accepted.authority == host) {
+        let hosts: Vec<String> = accepted.iter().map(|host| format!("`host: {}`", host.authority)).collect();
+        let cure = format!("write {}, or add it to `hosts`", or(&hosts));
+        findings.refuse(section.place("host"), "is not the host of public_url, nor one of `hosts`", cure);
     }
     Some(host)
 }

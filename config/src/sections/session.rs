@@ -38,6 +38,14 @@ pub(crate) static TABLE: Table = Table {
              upload counts, its pongs too; what it only receives does not",
         ),
         Key::optional(
+            "cookie_domain",
+            Kind::Text,
+            "none: a browser sends the session's cookie to the host that set it, and to no other",
+            "the domain whose hosts share the session, such as `example.com`: needed where `hosts` has hosts of another name than \
+             that of `public_url`, which all lie under it. Each host under it gets the session's cookie, those that this gateway \
+             does not stand before too: use a domain whose hosts are all yours",
+        ),
+        Key::optional(
             "max_sessions",
             Kind::Count { min: 1, max: 100_000_000 },
             "`1000000`",
@@ -64,7 +72,7 @@ pub(crate) static TABLE: Table = Table {
         ),
         Key::optional("redis", Kind::Section(&redis::TABLE), "none; required with `store: redis`", "where Redis is"),
     ],
-    later: &["cookie_domain"],
+    later: &[],
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,6 +129,7 @@ pub(crate) fn read(
     root: &Section<'_>,
     store: Option<Store>,
     keys_dir: Option<&Path>,
+    cookie_domain: Option<String>,
     findings: &mut Findings,
 ) -> Option<SessionSettings> {
     let session = root.section("session");
@@ -146,6 +155,7 @@ pub(crate) fn read(
         idle_timeout,
         max_sessions: session.count("max_sessions").unwrap_or(DEFAULT_MAX_SESSIONS),
         outage_limit: session.duration("outage_limit").unwrap_or(DEFAULT_OUTAGE_LIMIT),
+        cookie_domain,
         max_per_user: session.count("max_per_user"),
     })
 }

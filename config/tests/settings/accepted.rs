@@ -56,6 +56,20 @@ fn minimal_settings_have_the_documented_defaults() {
 }
 
 #[test]
+fn hosts_share_a_domain_or_a_name() {
+    let routes = with_first_route("{ path: /x, host: B.example.com, access: signed_in, upstream: app }");
+    let hosts = "hosts: [https://B.example.com, 'https://example.com:8443']\nsession: { cookie_domain: Example.com }\n";
+    let settings = Folder::new().accepted(&format!("{routes}{hosts}")).settings;
+    let hosts: Vec<String> = settings.hosts.iter().map(ToString::to_string).collect();
+    assert_eq!(hosts, ["https://b.example.com", "https://example.com:8443"]);
+    assert_eq!(settings.session.cookie_domain.as_deref(), Some("example.com"));
+    assert_eq!(settings.routes[0].host.as_deref(), Some("b.example.com"));
+    // Cookies know nothing of ports (RFC 6265 §8.5).
+    let settings = Folder::new().accepted(&with("hosts: ['https://app.example.com:8443']")).settings;
+    assert_eq!((settings.hosts.len(), settings.session.cookie_domain), (1, None));
+}
+
+#[test]
 fn every_top_level_value_arrives() {
     let yaml = with(
         "\

@@ -72,8 +72,13 @@ fn unknown_variables_are_mistakes() {
         "did you mean `SAMLGATE_SESSION__REDIS__PASSWORD_FILE`?",
     );
     check_mistake("SAMLGATE_", "x", "SAMLGATE_", "no known setting");
-    check_mistake("SAMLGATE_HOSTS", "x", "SAMLGATE_HOSTS", "not in this version");
-    check_mistake("SAMLGATE_SESSION__COOKIE_DOMAIN", "x", "SAMLGATE_SESSION__COOKIE_DOMAIN", "not in this version");
+    check_mistake("SAMLGATE_TRUSTED_PROXIES", "x", "SAMLGATE_TRUSTED_PROXIES", "not in this version");
+    check_mistake(
+        "SAMLGATE_SESSION__COOKIE_DOMAIN",
+        "com",
+        "session.cookie_domain (from SAMLGATE_SESSION__COOKIE_DOMAIN)",
+        "public suffix",
+    );
 }
 
 #[test]

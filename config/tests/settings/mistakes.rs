@@ -159,7 +159,7 @@ fn refuses_wrong_routes() {
         (more("methods: [GET, CONNECT]"), "routes[0].methods[1]", "never forwarded"),
         (more("methods: GET"), "routes[0].methods", "write `methods: [GET]`"),
         (more("methods: ['G T']"), "routes[0].methods[0]", "is no method"),
-        (more("host: other.example.com"), "routes[0].host", "not in this version"),
+        (more("host: other.example.com"), "routes[0].host", "`host: app.example.com`, or add it to `hosts`"),
         (more("host_header: 'a b'"), "routes[0].host_header", "is no host"),
         (more("api: 1"), "routes[0].api", "true or false"),
         (more("timeouts: { read: 0s }"), "routes[0].timeouts.read", "between 1ms"),
@@ -167,6 +167,27 @@ fn refuses_wrong_routes() {
         (more("id: 'a b'"), "routes[0].id", "plain name"),
         (more("id: route-2"), "routes[1].id", "another route too"),
         (instead("upstream: app }", "upstream: ap }"), "routes[0].upstream", "did you mean `app`?"),
+    ]);
+}
+
+#[test]
+fn refuses_hosts_that_share_no_session() {
+    let hosts = |hosts: &str, domain: &str| with(&format!("hosts: [{hosts}]\nsession: {{ {domain} }}"));
+    let domain = "cookie_domain: example.com";
+    check(&[
+        (hosts("https://b.example.com", "max_age: 8h"), "session.cookie_domain", "https://b.example.com would not see"),
+        (hosts("https://b.example.com", "cookie_domain: com"), "session.cookie_domain", "public suffix"),
+        (hosts("https://b.example.com", "cookie_domain: .example.com"), "session.cookie_domain", "`example.com`"),
+        (hosts("https://b.example.com", "cookie_domain: 7"), "session.cookie_domain", "must be a text"),
+        (hosts("https://b.example.org", domain), "session.cookie_domain", "no parent of b.example.org"),
+        (hosts("https://b.example.com", "cookie_domain: b.example.com"), "session.cookie_domain", "app.example.com"),
+        (hosts("https://b.example.com/x", domain), "hosts[0]", "`https://b.example.com`"),
+        (hosts("'https://b.example.com', b", domain), "hosts[1]", "is no address"),
+        (hosts("https://B.example.com, 'https://b.example.com:443'", domain), "hosts[1]", "listed twice"),
+        (hosts("https://app.example.com", domain), "hosts[0]", "accepted anyway"),
+        (hosts("http://localhost", domain), "hosts[0]", "another scheme"),
+        (with("hosts: 'https://app.example.com:8443'"), "hosts", "must be a list"),
+        (with("hosts: []"), "hosts", "empty list"),
     ]);
 }
 
@@ -214,7 +235,6 @@ fn refuses_what_later_versions_bring() {
     let route = |more: &str| with_first_route(&format!("{{ path: /x, access: signed_in, upstream: app, {more} }}"));
     let mut cases = Vec::new();
     for key in [
-        "hosts",
         "trusted_proxies",
         "proxy_protocol",
         "control_token_file",
@@ -230,7 +250,6 @@ fn refuses_what_later_versions_bring() {
     for key in ["encryption", "decryption_keys", "second_opinion"] {
         cases.push((with_idp(&format!("{key}: x")), format!("identity_providers[0].{key}")));
     }
-    cases.push((with("session: { cookie_domain: x }"), "session.cookie_domain".to_owned()));
     for key in ["tokens_file", "preflight", "rewrite", "limits"] {
         cases.push((route(&format!("{key}: x")), format!("routes[0].{key}")));
     }
@@ -257,7 +276,7 @@ fn refuses_a_second_opinion_that_this_build_does_not_have() {
 fn refuses_unknown_keys_and_suggests_the_nearest() {
     check(&[
         (with("public_ulr: x"), "public_ulr", "did you mean `public_url`?"),
-        (with("colour: x"), "colour", "the keys are public_url, listen"),
+        (with("colour: x"), "colour", "the keys are public_url, hosts, listen"),
         (with("session: { idle_timout: 1h }"), "session.idle_timout", "did you mean `idle_timeout`?"),
         (with_idp("certificate_fil: x"), "identity_providers[0].certificate_fil", "did you mean `certificate_file`?"),
         (with_first_route("{ paths: /x, path: /x, access: public, upstream: app }"), "routes[0].paths", "`path`"),

@@ -2,12 +2,12 @@
 
 #![no_main]
 
-use gateway::session::{Credential, Stripped, read_own, strip_own};
+use gateway::session::{CookieScope, Credential, Stripped, strip_own};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {
     let headers: Vec<&[u8]> = input.split(|byte| *byte == b'\n').collect();
-    let own = read_own(headers.iter().copied());
+    let own = CookieScope::Host.read_own(headers.iter().copied());
     if matches!(own.session, Credential::Good(_)) {
         // Exactly one pair of that name, whatever stands around it.
         let name = b"__Host-samlgate=";
@@ -25,7 +25,7 @@ fuzz_target!(|input: &[u8]| {
             Stripped::Nothing => None,
         })
         .collect();
-    let again = read_own(stripped.iter().map(Vec::as_slice));
+    let again = CookieScope::Host.read_own(stripped.iter().map(Vec::as_slice));
     assert!(matches!(again.session, Credential::None), "a stripped header still offers a session");
     assert!(matches!(again.login, Credential::None), "a stripped header still offers a login");
     for header in &stripped {

@@ -5,6 +5,7 @@
 
 mod access;
 mod client;
+mod hosts;
 mod path;
 mod policy;
 #[cfg(test)]
@@ -14,6 +15,7 @@ mod tests;
 
 use std::sync::Arc;
 
+use config::Origin;
 use saml_core::Timestamp;
 
 use crate::refusal::{Refusal, shortened};
@@ -21,8 +23,9 @@ use crate::session::Session;
 
 pub use client::ClientKind;
 pub(crate) use client::{URLENCODED, form_type, is_of_type};
+pub use hosts::{Hosts, is_serialised};
 pub(crate) use path::{Readings, is_under};
-pub use policy::{Policy, is_authority_of};
+pub use policy::Policy;
 
 use access::{Verdict, admits};
 use policy::{CompiledRoute, Place};
@@ -101,8 +104,8 @@ pub fn decide(policy: &Policy, facts: &RequestFacts<'_>, session: Option<&Arc<Se
     let session = session.filter(|session| !session.is_expired(now));
     match place(policy, facts) {
         Ok(Placed { place: Place::Endpoint(endpoint), .. }) => Decision::Serve(endpoint),
-        Ok(Placed { place: Place::Route(index, route), is_plain }) => {
-            enter(policy, facts, session, index, route, is_plain)
+        Ok(Placed { place: Place::Route(index, route), host, is_plain }) => {
+            enter(facts, session, host, index, route, is_plain)
         }
         Err(refusal) => Decision::Refuse(refusal),
     }
@@ -117,40 +120,37 @@ fn is_forwardable(method: &str) -> bool {
 
 struct Placed<'p> {
     place: Place<'p>,
+    /// The accepted one that the request is for.
+    host: &'p Origin,
     /// Every reading, compared as once-decoded text, is the same.
     is_plain: bool,
 }
 
 /// What the request is for, with every reading of its path in agreement.
 fn place<'p>(policy: &'p Policy, facts: &RequestFacts<'_>) -> Result<Placed<'p>, Refusal> {
-    if !policy.accepts_host(facts.authority) {
-        return Err(Refusal::UnknownHost {
-            seen: shortened(facts.authority),
-            wanted: policy.accepted().authority.clone(),
-        });
-    }
+    let host = policy.hosts().accept(facts.authority)?;
     if !is_forwardable(facts.method) {
         return Err(Refusal::MethodForbidden { seen: shortened(facts.method) });
     }
     let readings = Readings::of(facts.path).ok_or(Refusal::PathAmbiguous)?;
-    let place = policy.place(facts, facts.path);
+    let place = policy.place(host, facts, facts.path);
     // An unknown address under the prefix is compared as well: one reading there and one on a route disagree.
-    if readings.others().any(|reading| policy.place(facts, reading) != place) {
+    if readings.others().any(|reading| policy.place(host, facts, reading) != place) {
         return Err(Refusal::PathAmbiguous);
     }
-    Ok(Placed { place: place?, is_plain: readings.are_one_text() })
+    Ok(Placed { place: place?, host, is_plain: readings.are_one_text() })
 }
 
 fn enter(
-    policy: &Policy,
     facts: &RequestFacts<'_>,
     session: Option<&Arc<Session>>,
+    host: &Origin,
     index: usize,
     route: &CompiledRoute,
     is_plain: bool,
 ) -> Decision {
     // Browsers send cookies with a WebSocket from any page and apply no CORS to it; a client without Origin is no browser.
-    if let Some(seen) = facts.upgrade_origin.filter(|origin| !policy.is_own_origin(origin)) {
+    if let Some(seen) = facts.upgrade_origin.filter(|origin| !is_serialised(host, origin)) {
         return Decision::Refuse(Refusal::UpgradeOriginForbidden { seen: shortened(seen) });
     }
     match admits(&route.access, is_plain, session) {

@@ -1,13 +1,15 @@
 //! The settings as decisions need them, compiled once.
 
-use config::{Access, Origin, PathMatch, Scheme, Settings};
+use config::{Access, Origin, PathMatch, Settings};
 
+use super::hosts::Hosts;
 use super::path::is_under;
 use super::{Endpoint, RequestFacts};
+
 use crate::refusal::Refusal;
 
 pub struct Policy {
-    accepted: Origin,
+    hosts: Hosts,
     prefix: String,
     has_single_logout: bool,
     routes: Vec<CompiledRoute>,
@@ -48,44 +50,31 @@ impl Policy {
             api: route.api,
         });
         Self {
-            accepted: settings.public_url.clone(),
+            hosts: Hosts::from_settings(settings),
             prefix: settings.prefix.clone(),
             has_single_logout: settings.single_logout().is_some(),
             routes: routes.collect(),
         }
     }
 
-    pub fn accepted(&self) -> &Origin {
-        &self.accepted
+    pub fn hosts(&self) -> &Hosts {
+        &self.hosts
     }
 
     pub fn prefix(&self) -> &str {
         &self.prefix
     }
 
-    pub(super) fn accepts_host(&self, authority: &str) -> bool {
-        is_authority_of(&self.accepted, authority)
-    }
-
-    /// Browsers serialise an Origin in lower case and without a default port (RFC 6454 §6.2).
-    pub(super) fn is_own_origin(&self, origin: &str) -> bool {
-        let scheme = match self.accepted.scheme {
-            Scheme::Https => "https://",
-            Scheme::Http => "http://",
-        };
-        origin.strip_prefix(scheme).is_some_and(|authority| authority == self.accepted.authority)
-    }
-
     /// # Errors
     /// An unknown address under the prefix, or no route.
-    pub(super) fn place(&self, facts: &RequestFacts<'_>, reading: &str) -> Result<Place<'_>, Refusal> {
+    pub(super) fn place(&self, host: &Origin, facts: &RequestFacts<'_>, reading: &str) -> Result<Place<'_>, Refusal> {
         if is_under(&self.prefix, reading) {
             return self.endpoint(reading).map(Place::Endpoint).ok_or(Refusal::EndpointUnknown);
         }
         self.routes
             .iter()
             .enumerate()
-            .find(|(_, route)| self.matches(route, facts, reading))
+            .find(|(_, route)| matches(route, host, facts, reading))
             .map(|(index, route)| Place::Route(index, route))
             .ok_or(Refusal::NoRoute)
     }
@@ -113,28 +102,14 @@ impl Policy {
             }
         }
     }
-
-    fn matches(&self, route: &CompiledRoute, facts: &RequestFacts<'_>, reading: &str) -> bool {
-        let is_path = match &route.path {
-            PathMatch::Exact(path) => path == reading,
-            PathMatch::Prefix(prefix) => is_under(prefix, reading),
-        };
-        is_path
-            && (route.methods.is_empty() || route.methods.iter().any(|method| method == facts.method))
-            && route.host.as_ref().is_none_or(|host| names(self.accepted.scheme, host, facts.authority))
-    }
 }
 
-/// Whether Host names `origin`: without regard to case, and with or without the scheme's default port.
-pub fn is_authority_of(origin: &Origin, authority: &str) -> bool {
-    names(origin.scheme, &origin.authority, authority)
-}
-
-fn names(scheme: Scheme, wanted: &str, authority: &str) -> bool {
-    let default_port = match scheme {
-        Scheme::Https => ":443",
-        Scheme::Http => ":80",
+fn matches(route: &CompiledRoute, host: &Origin, facts: &RequestFacts<'_>, reading: &str) -> bool {
+    let is_path = match &route.path {
+        PathMatch::Exact(path) => path == reading,
+        PathMatch::Prefix(prefix) => is_under(prefix, reading),
     };
-    let seen = authority.strip_suffix(default_port).filter(|host| !host.is_empty()).unwrap_or(authority);
-    wanted.eq_ignore_ascii_case(seen)
+    is_path
+        && (route.methods.is_empty() || route.methods.iter().any(|method| method == facts.method))
+        && route.host.as_ref().is_none_or(|wanted| *wanted == host.authority)
 }

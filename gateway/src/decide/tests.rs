@@ -227,6 +227,51 @@ fn a_port_of_public_url_must_be_in_host() {
 }
 
 #[test]
+fn several_hosts_have_their_routes_and_their_own_origin() {
+    let https = |authority: &str| config::Origin { scheme: config::Scheme::Https, authority: authority.to_owned() };
+    let mut settings = sample();
+    settings.hosts = vec![https("b.example.com"), https("app.example.com:8443")];
+    // `/public` is open on one of them alone.
+    settings.routes[1].host = Some("b.example.com".to_owned());
+    let policy = Policy::from_settings(&settings);
+    let at_host = |authority, path, upgrade_origin| {
+        let facts = RequestFacts { authority, upgrade_origin, ..facts(path) };
+        shown(&decide(&policy, &facts, None, at(0)))
+    };
+    for (authority, expected) in [
+        ("b.example.com", "forward public nobody"),
+        ("B.EXAMPLE.com:443", "forward public nobody"),
+        ("app.example.com", "login Navigation"),
+        ("app.example.com:8443", "login Navigation"),
+        ("b.example.com:8443", "unknown_host"),
+        ("c.example.com", "unknown_host"),
+        ("example.com", "unknown_host"),
+        ("b.example.com.", "unknown_host"),
+        ("", "unknown_host"),
+    ] {
+        assert_eq!(at_host(authority, "/public", None), expected, "{authority}");
+        let known = if expected == "unknown_host" { expected } else { "serve Login" };
+        assert_eq!(at_host(authority, "/saml/login", None), known, "{authority}");
+    }
+    for (origin, expected) in [
+        ("https://b.example.com", "forward public nobody"),
+        ("https://app.example.com", "upgrade_origin_forbidden"),
+        ("http://b.example.com", "upgrade_origin_forbidden"),
+        ("null", "upgrade_origin_forbidden"),
+    ] {
+        assert_eq!(at_host("b.example.com", "/public", Some(origin)), expected, "{origin}");
+    }
+    let unknown = RequestFacts { authority: "c.example.com", ..facts("/") };
+    let Decision::Refuse(Refusal::UnknownHost { seen, wanted }) = decide(&policy, &unknown, None, at(0)) else {
+        panic!("no refusal")
+    };
+    assert_eq!(
+        (seen.as_str(), wanted.as_str()),
+        ("c.example.com", "app.example.com, b.example.com, app.example.com:8443")
+    );
+}
+
+#[test]
 fn trace_and_connect_are_forbidden_before_the_path_is_read() {
     let admin = session(|_| {});
     for method in ["TRACE", "CONNECT"] {
@@ -335,6 +380,7 @@ fn decide_uses_no_clock_no_files_no_network_and_no_environment() {
         "super::",
         "access::",
         "client::",
+        "hosts::",
         "path::",
         "policy::",
     ];

@@ -24,9 +24,7 @@ use crate::pages::{Answer, redirect};
 use crate::refusal::Refusal;
 #[cfg(feature = "second-opinion")]
 use crate::second_opinion;
-use crate::session::{
-    ClaimOutcome, Landing, OpenError, PendingLogin, Rounds, SessionKey, TakeOutcome, Ticket, session_cookie,
-};
+use crate::session::{ClaimOutcome, Landing, OpenError, PendingLogin, Rounds, SessionKey, TakeOutcome, Ticket};
 use crate::shared::Gateway;
 
 /// How a call of the ACS ends without a session.
@@ -147,7 +145,7 @@ async fn welcome(
         "login accepted"
     );
     let mut answer = redirect(StatusCode::SEE_OTHER, landing);
-    set_cookie(&mut answer, &session_cookie(&ticket, max_age));
+    set_cookie(&mut answer, &call.gateway.cookies.session_cookie(&ticket, max_age));
     Ok(answer)
 }
 

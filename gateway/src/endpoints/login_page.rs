@@ -6,6 +6,7 @@ use super::Call;
 use crate::forms::Lost;
 use crate::pages::{Answer, FormNotice, LoginButton, LoginPage, Reach, page, redirect};
 use crate::refusal::Refusal;
+use crate::return_url::origin_of;
 use crate::session::Landing;
 
 pub(super) fn serve(call: &Call<'_>) -> Result<Answer, Refusal> {
@@ -28,7 +29,9 @@ pub(super) fn serve(call: &Call<'_>) -> Result<Answer, Refusal> {
             href: start(&idp.id),
         })
         .collect();
-    Ok(page(&gateway.site, StatusCode::OK, Reach::Ours, &LoginPage { site: &gateway.site, form, buttons }))
+    let site = &gateway.site;
+    let host = origin_of(&return_url).split_once("://").map_or(site.host.as_str(), |(_, authority)| authority);
+    Ok(page(site, StatusCode::OK, Reach::Ours, &LoginPage { site, host, form, buttons }))
 }
 
 /// What the page says of a form that brought its user here. Of one that this browser cannot send it says nothing.

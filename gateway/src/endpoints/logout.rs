@@ -12,7 +12,7 @@ use crate::metrics::{Initiator, LogoutResult};
 use crate::pages::{Answer, AtIdp, LogoutPage, Purpose, Reach, SignedOutPage, page};
 use crate::refusal::Refusal;
 use crate::same_origin::is_same_origin;
-use crate::session::{Effect, IdpSession, PendingLogout, Session, clear_login_cookie, clear_session_cookie};
+use crate::session::{Effect, IdpSession, PendingLogout, Session, clear_login_cookie};
 use crate::shared::Gateway;
 use crate::single_logout::Sender;
 
@@ -34,13 +34,13 @@ fn ask(call: &Call<'_>) -> Answer {
 /// The session here ends first, whatever becomes of the IdP's (saml2int: an unreachable IdP must not keep anybody signed in).
 async fn sign_out(call: &Call<'_>) -> Result<Answer, Refusal> {
     let gateway = call.gateway;
-    if !is_same_origin(call.headers, &gateway.site.origin) {
+    if !is_same_origin(call.headers, call.host) {
         return Err(Refusal::CrossSiteRequest);
     }
     let mut departure = None;
     if let Some(session) = call.session {
         end(call, session).await?;
-        departure = match single_logout(gateway, session).filter(|_| call.parameter("everywhere").is_some()) {
+        departure = match single_logout(gateway, session).filter(|_| is_everywhere(call)) {
             Some((idp, at_idp)) => ask_idp(call, session, &idp, at_idp).await,
             None => None,
         };
@@ -51,14 +51,20 @@ async fn sign_out(call: &Call<'_>) -> Result<Answer, Refusal> {
         Some(departure) => depart(&gateway.site, StatusCode::SEE_OTHER, &departure, Purpose::SignOut),
         None => signed_out(call, AtIdp::Unasked),
     };
-    call.browser.forget_record();
-    set_cookie(&mut answer, &clear_session_cookie());
+    call.browser.forget_record(&gateway.cookies);
+    set_cookie(&mut answer, &gateway.cookies.clear_session_cookie());
     set_cookie(&mut answer, &clear_login_cookie());
     for form in call.form_cookies() {
         // Whoever signs in here next does not send it.
         set_cookie(&mut answer, &gateway.forget_form(&form.secret).await);
     }
     Ok(answer)
+}
+
+/// The IdP answers at `public_url`, where alone our page asks for it: a browser that carries the logout would not bring it
+/// there from another host.
+fn is_everywhere(call: &Call<'_>) -> bool {
+    call.parameter("everywhere").is_some() && call.host == call.gateway.hosts().public()
 }
 
 async fn end(call: &Call<'_>, session: &Session) -> Result<(), Refusal> {

@@ -18,6 +18,7 @@ mod userinfo;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use config::Origin;
 use http::header::{COOKIE, REFERER, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use saml_core::Timestamp;
@@ -26,7 +27,7 @@ use crate::decide::Endpoint;
 use crate::login::Departure;
 use crate::pages::{Answer, PostPage, Purpose, Reach, Site, page, redirect};
 use crate::refusal::Refusal;
-use crate::session::{Browser, BrowserBinding, FormCookie, FormId, Landing, Session, form_cookies};
+use crate::session::{Browser, BrowserBinding, FormCookie, FormId, Landing, Session};
 use crate::shared::Gateway;
 
 /// The largest body that an endpoint reads; of the ACS, see [`saml_core::MAX_FORM_BYTES`].
@@ -37,6 +38,8 @@ pub struct Call<'a> {
     pub gateway: &'a Gateway,
     pub method: &'a Method,
     pub headers: &'a HeaderMap,
+    /// The accepted one that was called.
+    pub host: &'a Origin,
     /// Of the request, with the prefix, without the query.
     pub path: &'a str,
     pub query: Option<&'a str>,
@@ -99,12 +102,52 @@ pub const fn is_for_people(endpoint: Endpoint) -> bool {
     }
 }
 
+/// What a call of an endpoint comes to on a host other than that of `public_url`.
+enum Elsewhere {
+    Served,
+    /// It is about logins, which live on `public_url`.
+    LedHome,
+    /// An IdP was told the address of `public_url` and no other.
+    Refused,
+}
+
+fn elsewhere(endpoint: Endpoint, method: &Method) -> Elsewhere {
+    match endpoint {
+        Endpoint::Login | Endpoint::Start | Endpoint::Resume => Elsewhere::LedHome,
+        // Across hosts a form would say `Origin: null`, as from anywhere.
+        Endpoint::Logout if method == Method::POST => Elsewhere::Served,
+        Endpoint::Logout => Elsewhere::LedHome,
+        Endpoint::Acs | Endpoint::Slo => Elsewhere::Refused,
+        Endpoint::Replay
+        | Endpoint::Metadata
+        | Endpoint::Userinfo
+        | Endpoint::Jwks
+        | Endpoint::PostJs
+        | Endpoint::LoginJs
+        | Endpoint::Style
+        | Endpoint::ClientJs
+        | Endpoint::SignedIn
+        | Endpoint::SignedInJs => Elsewhere::Served,
+    }
+}
+
 /// # Errors
 /// The call is turned away; the caller answers with the refusal.
 pub async fn serve(endpoint: Endpoint, call: &Call<'_>) -> Result<Answer, Refusal> {
     let wanted = methods(endpoint);
     if !wanted.split(", ").any(|method| call.method.as_str() == method) {
         return Err(Refusal::EndpointMethod { wanted });
+    }
+    let home = call.gateway.hosts().public();
+    if call.host != home {
+        match elsewhere(endpoint, call.method) {
+            Elsewhere::Served => {}
+            Elsewhere::LedHome => return Ok(lead_home(call, home)),
+            Elsewhere::Refused => {
+                let (seen, wanted) = (call.host.authority.clone(), home.authority.clone());
+                return Err(Refusal::UnknownHost { seen, wanted });
+            }
+        }
     }
     match endpoint {
         Endpoint::Login => login_page::serve(call),
@@ -136,7 +179,7 @@ impl Call<'_> {
 
     /// `rd`, checked.
     pub fn return_url(&self) -> String {
-        self.gateway.return_url(self.parameter("rd").as_deref())
+        self.gateway.return_url(self.parameter("rd").as_deref(), self.host)
     }
 
     /// Where the login leads, as `popup` or `form` says.
@@ -148,7 +191,7 @@ impl Call<'_> {
     }
 
     fn form_cookies(&self) -> Vec<FormCookie> {
-        form_cookies(self.headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes))
+        self.gateway.cookies.form_cookies(self.headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes))
     }
 
     /// The login cookie, if there is exactly one good one.
@@ -157,14 +200,22 @@ impl Call<'_> {
     }
 
     fn own_cookies(&self) -> crate::session::OwnCookies {
-        crate::session::read_own(self.headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes))
+        self.gateway.cookies.read_own(self.headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes))
     }
 
     /// Where the page that made this request lies, if it is one of ours.
-    pub fn page_of_referer(gateway: &Gateway, headers: &HeaderMap) -> String {
+    pub fn page_of_referer(gateway: &Gateway, headers: &HeaderMap, host: &Origin) -> String {
         let referer = headers.get(REFERER).and_then(|value| value.to_str().ok());
-        gateway.return_url(referer.map(|referer| referer.split('#').next().unwrap_or_default()))
+        gateway.return_url(referer.map(|referer| referer.split('#').next().unwrap_or_default()), host)
     }
+}
+
+/// The same call on `home`, with a return URL that names its host.
+fn lead_home(call: &Call<'_>, home: &Origin) -> Answer {
+    let others = form_urlencoded::parse(call.query.unwrap_or_default().as_bytes()).filter(|(name, _)| name != "rd");
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.append_pair("rd", &call.return_url()).extend_pairs(others);
+    redirect(StatusCode::FOUND, &format!("{home}{}?{}", call.path, query.finish()))
 }
 
 /// Sends a message of ours on its way.

@@ -26,9 +26,8 @@ async fn send(call: &Call<'_>, landing: Landing) -> Result<Answer, Refusal> {
     let sealed = gateway.stored("form", gateway.store().form(&secret.key()).await)?;
     let form = sealed.and_then(|sealed| gateway.forms.open(&secret, &sealed, call.now));
     let form = form.ok_or(Refusal::FormExpired)?;
-    // Whole: `//host` alone would name another host.
-    let action = format!("{}{}", gateway.site.origin, form.target);
     let handle = secret.to_text();
-    let template = ReplayPage { site: &gateway.site, action: &action, handle: &handle };
+    let template =
+        ReplayPage { site: &gateway.site, host: &call.host.authority, action: &form.target, handle: &handle };
     Ok(page(&gateway.site, StatusCode::OK, Reach::FormLeaves, &template))
 }

@@ -15,7 +15,7 @@ use super::{Call, set_cookie};
 use crate::loop_cause::Evidence;
 use crate::pages::{Answer, LookAgainPage, Reach, page, redirect};
 use crate::refusal::Refusal;
-use crate::session::{LOGIN_COOKIE, Landing, Rounds, SESSION_COOKIE};
+use crate::session::{LOGIN_COOKIE, Landing, Rounds};
 use crate::shared::Gateway;
 
 /// Begins like every cookie of ours, so that no upstream sees or sets it.
@@ -75,7 +75,7 @@ fn stopped(call: &Call<'_>, last: &'static str) -> Refusal {
     let evidence = Evidence {
         last,
         has_session: call.session.is_some(),
-        has_session_cookie: has(SESSION_COOKIE),
+        has_session_cookie: has(call.gateway.cookies.session_name()),
         has_login_cookie: has(LOGIN_COOKIE),
         has_probe: has(PROBE_COOKIE),
     };

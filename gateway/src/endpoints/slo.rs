@@ -18,7 +18,7 @@ use crate::idps::LiveIdp;
 use crate::metrics::{Initiator, LogoutResult};
 use crate::pages::{Answer, AtIdp, Purpose};
 use crate::refusal::Refusal;
-use crate::session::{ClaimOutcome, StoredSession, clear_login_cookie, clear_session_cookie};
+use crate::session::{ClaimOutcome, StoredSession, clear_login_cookie};
 use crate::single_logout::Sender;
 
 pub(super) async fn serve(call: &Call<'_>) -> Result<Answer, Refusal> {
@@ -108,8 +108,8 @@ async fn end(call: &Call<'_>, request: &VerifiedLogoutRequest, idp: &LiveIdp) ->
     let mut answer = reply(call, request, idp)?;
     // Another's session is not ended by having its browser carry the request, and its cookie stays.
     if call.session.is_some_and(|own| ended.iter().any(|session| session.key == own.key)) {
-        call.browser.forget_record();
-        set_cookie(&mut answer, &clear_session_cookie());
+        call.browser.forget_record(&call.gateway.cookies);
+        set_cookie(&mut answer, &call.gateway.cookies.clear_session_cookie());
         set_cookie(&mut answer, &clear_login_cookie());
     }
     Ok(answer)

@@ -1,6 +1,7 @@
 //! The endpoints, called as the request road calls them.
 
 use bytes::Bytes;
+use config::Scheme;
 use http::header::{CACHE_CONTROL, ETAG, LOCATION, SET_COOKIE};
 use http::{HeaderName, StatusCode};
 use saml_core::RequestId;
@@ -14,11 +15,21 @@ struct Visitor {
     gateway: Gateway,
     headers: HeaderMap,
     session: Option<Arc<Session>>,
+    host: &'static str,
 }
 
 impl Visitor {
     fn new(headers: &[(&'static str, &str)]) -> Self {
-        Self { gateway: Gateway::new(testing::settings()).unwrap(), headers: testing::headers(headers), session: None }
+        let gateway = Gateway::new(testing::settings()).unwrap();
+        Self { gateway, headers: testing::headers(headers), session: None, host: "app.example.com" }
+    }
+
+    /// Of the second of two hosts that share the sign-in.
+    fn of_b(headers: &[(&'static str, &str)]) -> Self {
+        let mut settings = testing::settings();
+        settings.hosts = vec![Origin { scheme: Scheme::Https, authority: "b.example.com".to_owned() }];
+        settings.session.cookie_domain = Some("example.com".to_owned());
+        Self { gateway: Gateway::new(settings).unwrap(), host: "b.example.com", ..Self::new(headers) }
     }
 
     async fn call(&self, method: Method, endpoint: Endpoint, target: &str) -> Result<Answer, Refusal> {
@@ -27,6 +38,7 @@ impl Visitor {
             gateway: &self.gateway,
             method: &method,
             headers: &self.headers,
+            host: self.gateway.hosts().named(self.host).unwrap(),
             path,
             query,
             body: b"",
@@ -230,4 +242,65 @@ async fn acs_refuses_what_is_no_form_and_opens_nothing() {
     let id = RequestId::from_random([1; 20]);
     let state = visitor.gateway.store().pending(id.as_str(), testing::at(1_000), &Browser::none()).await.unwrap();
     assert!(matches!(state, PendingState::Unknown));
+}
+
+#[tokio::test]
+async fn logins_live_on_public_url() {
+    let visitor = Visitor::of_b(&[]);
+    for (endpoint, target, expected) in [
+        (Endpoint::Login, "/saml/login", "/saml/login?rd=https%3A%2F%2Fb.example.com%2F"),
+        (Endpoint::Login, "/saml/login?popup=1&rd=/a", "/saml/login?rd=https%3A%2F%2Fb.example.com%2Fa&popup=1"),
+        (
+            Endpoint::Start,
+            "/saml/start/okta?rd=https://app.example.com/a",
+            "/saml/start/okta?rd=https%3A%2F%2Fapp.example.com%2Fa",
+        ),
+        (Endpoint::Resume, "/saml/resume?rd=//evil.example", "/saml/resume?rd=https%3A%2F%2Fb.example.com%2F"),
+        (Endpoint::Logout, "/saml/logout", "/saml/logout?rd=https%3A%2F%2Fb.example.com%2F"),
+    ] {
+        let answer = visitor.get(endpoint, target).await.unwrap();
+        let location = format!("https://app.example.com{expected}");
+        assert_eq!((answer.status(), header(&answer, LOCATION)), (StatusCode::FOUND, location.as_str()), "{target}");
+    }
+    for endpoint in [Endpoint::Acs, Endpoint::Slo] {
+        let refused = visitor.call(Method::POST, endpoint, "/saml/acs").await.unwrap_err();
+        let (seen, wanted) = ("b.example.com".to_owned(), "app.example.com".to_owned());
+        assert_eq!(refused, Refusal::UnknownHost { seen, wanted });
+    }
+    for (endpoint, target) in [(Endpoint::Metadata, "/saml/metadata"), (Endpoint::Style, "/saml/style.css")] {
+        assert_eq!(visitor.get(endpoint, target).await.unwrap().status(), StatusCode::OK);
+    }
+}
+
+#[tokio::test]
+async fn a_login_leads_back_to_the_host_that_it_came_from() {
+    let gateway = Visitor::of_b(&[]).gateway;
+    let back = "https://b.example.com/a";
+    assert_eq!(gateway.landing_url(Landing::ReturnUrl, back), back);
+    assert_eq!(gateway.landing_url(Landing::PopUp, back), "https://b.example.com/saml/signed-in");
+    let form = FormId::parse("0123456789abcdef").unwrap();
+    let replay = gateway.landing_url(Landing::Form(form), back);
+    assert!(
+        replay.starts_with("https://b.example.com/saml/replay?rd=https%3A%2F%2Fb.example.com%2Fa&form="),
+        "{replay}"
+    );
+    assert!(gateway.login_url(back).starts_with("https://app.example.com/saml/login?rd=https"));
+    let home = Visitor { host: "app.example.com", ..Visitor::of_b(&[]) };
+    let page = home.get(Endpoint::Login, "/saml/login?rd=https://b.example.com/a").await.unwrap();
+    assert!(text(&page).contains("to continue to <strong>b.example.com</strong>"), "{}", text(&page));
+}
+
+#[tokio::test]
+async fn a_page_of_another_host_signs_out_there() {
+    for (origin, expected) in [("https://b.example.com", true), ("https://app.example.com", false), ("null", false)] {
+        let visitor = Visitor::of_b(&[("origin", origin)]);
+        let outcome = visitor.call(Method::POST, Endpoint::Logout, "/saml/logout").await;
+        let Ok(answer) = outcome else {
+            assert_eq!((outcome.unwrap_err(), expected), (Refusal::CrossSiteRequest, false));
+            continue;
+        };
+        assert_eq!((answer.status(), expected), (StatusCode::OK, true));
+        let cleared = "__Secure-samlgate=; HttpOnly; SameSite=Lax; Secure; Path=/; Domain=example.com; Max-Age=0";
+        assert_eq!(header(&answer, SET_COOKIE), cleared);
+    }
 }

@@ -23,6 +23,8 @@ pub const OURS: HeaderName = HeaderName::from_static("x-samlgate");
 #[template(path = "login.html")]
 pub struct LoginPage<'a> {
     pub site: &'a Site,
+    /// The authority of the return URL.
+    pub host: &'a str,
     /// Of the form that brought the user here.
     pub form: Option<FormNotice>,
     pub buttons: Vec<LoginButton<'a>>,
@@ -93,6 +95,8 @@ impl Purpose {
 #[template(path = "replay.html")]
 pub struct ReplayPage<'a> {
     pub site: &'a Site,
+    /// The authority of the form's address.
+    pub host: &'a str,
     /// The form's own address, whole.
     pub action: &'a str,
     pub handle: &'a str,

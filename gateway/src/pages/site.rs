@@ -11,8 +11,6 @@ use super::Reach;
 pub struct Site {
     /// The authority of `public_url`, as people know the application.
     pub host: String,
-    /// `public_url` without a trailing slash.
-    pub origin: String,
     pub prefix: String,
     pub style_url: String,
     pub post_js_url: String,
@@ -44,7 +42,6 @@ impl Site {
             format!("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'{images}; base-uri 'none'");
         Self {
             host: settings.public_url.authority.clone(),
-            origin: settings.public_url.to_string(),
             prefix: prefix.clone(),
             style_url: format!("{prefix}/style.css?v={}", version_of(STYLE_CSS)),
             post_js_url: format!("{prefix}/post.js?v={}", version_of(POST_JS)),

@@ -7,13 +7,14 @@ use pingora::http::RequestHeader;
 use pingora::proxy::Session as Exchange;
 use pingora::{ErrorType, Result};
 
+use super::host_of;
 use super::journey::{self, Journey};
 use crate::decide::form_type;
 use crate::exchange;
 use crate::forms::{self, KeptForm, Lost, MAX_FORM_BYTES, MAX_PER_BROWSER};
 use crate::refusal::Refusal;
 use crate::same_origin::is_same_origin;
-use crate::session::{FormCookie, FormId, FormSecret, KeepOutcome, clear_form_cookie, form_cookie, form_cookies};
+use crate::session::{FormCookie, FormId, FormSecret, KeepOutcome};
 use crate::shared::Gateway;
 
 /// What becomes of a form whose session has ended.
@@ -35,7 +36,7 @@ pub(super) struct Replay {
 /// The client went away.
 pub(super) async fn keep(gateway: &Gateway, exchange: &mut Exchange, journey: &mut Journey) -> Result<Fate> {
     let request = exchange.req_header();
-    if !is_same_origin(&request.headers, &gateway.site.origin) {
+    if !is_same_origin(&request.headers, host_of(gateway, request)) {
         gateway.metrics.form("lost", "cross_site");
         return Ok(Fate::Dropped);
     }
@@ -45,9 +46,9 @@ pub(super) async fn keep(gateway: &Gateway, exchange: &mut Exchange, journey: &m
     };
     let fate = match read(gateway, exchange).await? {
         Ok((body, _reading)) => match forms::handle_in(&body) {
-            Some(handle) => kept_before(exchange, &handle),
+            Some(handle) => kept_before(gateway, exchange, &handle),
             None => {
-                let form = KeptForm { target: target(exchange.req_header()), content_type, body };
+                let form = KeptForm { target: target(gateway, exchange.req_header()), content_type, body };
                 store(gateway, exchange, journey, &form).await
             }
         },
@@ -82,8 +83,8 @@ async fn read<'g>(gateway: &'g Gateway, exchange: &mut Exchange) -> Result<Resul
 }
 
 /// The session ended between the page that replays a form and its handle: the form itself is still kept.
-fn kept_before(exchange: &Exchange, handle: &FormSecret) -> Fate {
-    match cookies(exchange).into_iter().find(|cookie| cookie.secret.key() == handle.key()) {
+fn kept_before(gateway: &Gateway, exchange: &Exchange, handle: &FormSecret) -> Fate {
+    match cookies(gateway, exchange).into_iter().find(|cookie| cookie.secret.key() == handle.key()) {
         Some(cookie) => Fate::Kept(cookie.secret.key().id()),
         None => Fate::Lost(Lost::Gone),
     }
@@ -92,8 +93,8 @@ fn kept_before(exchange: &Exchange, handle: &FormSecret) -> Fate {
 async fn store(gateway: &Gateway, exchange: &Exchange, journey: &mut Journey, form: &KeptForm) -> Fate {
     match put(gateway, exchange, journey, form).await {
         Ok(Ok(secret)) => {
-            journey.set_cookies.push(form_cookie(&secret, journey.now));
-            for old in cookies(exchange).iter().skip(MAX_PER_BROWSER - 1) {
+            journey.set_cookies.push(gateway.cookies.form_cookie(&secret, journey.now));
+            for old in cookies(gateway, exchange).iter().skip(MAX_PER_BROWSER - 1) {
                 journey.set_cookies.push(gateway.forget_form(&old.secret).await);
             }
             Fate::Kept(secret.key().id())
@@ -129,7 +130,7 @@ async fn put(
 pub(super) fn may_replay(gateway: &Gateway, request: &RequestHeader, journey: &Journey) -> bool {
     journey.session.is_some()
         && forms::may_be_handle(&request.method, &request.headers)
-        && is_same_origin(&request.headers, &gateway.site.origin)
+        && is_same_origin(&request.headers, host_of(gateway, request))
 }
 
 /// Takes the form whose handle the body is; any other body goes on as it came.
@@ -149,7 +150,7 @@ pub(super) async fn replay(
     match &taken {
         Ok(_) => {
             gateway.metrics.form("replayed", "");
-            journey.set_cookies.push(clear_form_cookie(handle.key().id()));
+            journey.set_cookies.push(gateway.cookies.clear_form_cookie(handle.key().id()));
         }
         Err(refusal) => gateway.metrics.form("refused", refusal.code()),
     }
@@ -163,13 +164,13 @@ async fn take(
     handle: &FormSecret,
 ) -> Result<Replay, Refusal> {
     let key = handle.key();
-    if !cookies(exchange).iter().any(|cookie| cookie.secret.key() == key) {
+    if !cookies(gateway, exchange).iter().any(|cookie| cookie.secret.key() == key) {
         return Err(Refusal::FormOfOtherBrowser);
     }
     let sealed = gateway.stored("take_form", gateway.store().take_form(&key).await)?;
     let form = sealed.and_then(|sealed| gateway.forms.open(handle, &sealed, journey.now));
     let form = form.ok_or(Refusal::FormExpired)?;
-    if form.target != target(exchange.req_header()) {
+    if form.target != target(gateway, exchange.req_header()) {
         return Err(Refusal::FormMisdirected);
     }
     let content_type = HeaderValue::from_str(&form.content_type).map_err(|_| Refusal::FormExpired)?;
@@ -194,13 +195,14 @@ impl Replay {
     }
 }
 
-fn cookies(exchange: &Exchange) -> Vec<FormCookie> {
-    form_cookies(exchange.req_header().headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes))
+fn cookies(gateway: &Gateway, exchange: &Exchange) -> Vec<FormCookie> {
+    gateway.cookies.form_cookies(exchange.req_header().headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes))
 }
 
-/// Where a form goes, as the page that replays it says it.
-fn target(request: &RequestHeader) -> String {
-    request.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str).to_owned()
+/// Where a form goes, as the page that replays it says it. Whole: `//host` alone would name another host.
+fn target(gateway: &Gateway, request: &RequestHeader) -> String {
+    let path = request.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+    format!("{}{path}", host_of(gateway, request))
 }
 
 #[cfg(test)]

@@ -1,11 +1,12 @@
 //! One request under way: what the phases hand to one another.
 
+use std::borrow::Cow;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
-use config::Route;
+use config::{Origin, Route};
 use http::header::HOST;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::Session as Exchange;
@@ -14,7 +15,7 @@ use pingora::{Error, ErrorType, Result};
 use saml_core::Timestamp;
 
 use super::form::Replay;
-use super::under_way;
+use super::{host_of, under_way};
 use crate::decide::Permit;
 use crate::exchange::REQUEST_ID;
 use crate::identity_headers::{self, ForwardedContext};
@@ -136,12 +137,10 @@ pub fn dress_request(
     let Some(route) = gateway.settings.routes.get(index) else {
         return Err(journey.fail(Refusal::NoRoute));
     };
-    let context = ForwardedContext {
-        client_addr: client_address(exchange).ip(),
-        scheme: gateway.settings.public_url.scheme,
-        host: &gateway.settings.public_url.authority,
-    };
-    let jwt = jwt(gateway, route, identity.as_deref(), journey.now).map_err(|refusal| journey.fail(refusal))?;
+    let host = host_of(gateway, exchange.req_header());
+    let context =
+        ForwardedContext { client_addr: client_address(exchange).ip(), scheme: host.scheme, host: &host.authority };
+    let jwt = jwt(gateway, route, host, identity.as_deref(), journey.now).map_err(|refusal| journey.fail(refusal))?;
     gateway
         .identity_headers
         .apply(request, identity.as_deref(), jwt.as_deref(), &context)
@@ -156,12 +155,13 @@ pub fn dress_request(
 fn jwt(
     gateway: &Gateway,
     route: &Route,
+    host: &Origin,
     identity: Option<&Session>,
     now: Timestamp,
 ) -> Result<Option<Arc<str>>, Refusal> {
     let (Some(wanted), Some(session)) = (&route.identity_jwt, identity) else { return Ok(None) };
-    let audience = wanted.audience.as_deref().unwrap_or(&gateway.site.origin);
-    gateway.identity_jwts.issue(session, audience, now).map(Some)
+    let audience = wanted.audience.as_deref().map_or_else(|| Cow::Owned(host.to_string()), Cow::Borrowed);
+    gateway.identity_jwts.issue(session, &audience, now).map(Some)
 }
 
 pub fn swap_body(body: &mut Option<Bytes>, is_end: bool, journey: &Journey) {

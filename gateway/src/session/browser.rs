@@ -3,11 +3,10 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use cookie::SameSite;
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
 
-use super::cookies::{clear, is_chunk, own_pairs};
+use super::cookies::{CookieScope, own_pairs};
 
 /// Whoever answers the request sends [`Browser::take_lines`] with the answer, whatever that is.
 #[derive(Default)]
@@ -49,8 +48,9 @@ impl<'a> Browser<'a> {
     }
 
     /// What it carries of a session's record goes.
-    pub fn forget_record(&self) {
-        self.carried().filter(|(name, _)| is_chunk(name)).for_each(|(name, _)| self.carry(clear(name, SameSite::Lax)));
+    pub fn forget_record(&self, scope: &CookieScope) {
+        let pieces = self.carried().filter(|(name, _)| scope.is_chunk(name));
+        pieces.for_each(|(name, _)| self.carry(scope.lax(name, "", 0)));
     }
 
     /// What the answer sets, in this order.

@@ -3,9 +3,10 @@
 //! Found by a hand scan: it runs on every request and costs a quarter of what splitting into cookies does.
 
 use std::cmp::Reverse;
+use std::sync::Arc;
 use std::time::Duration;
 
-use cookie::{Cookie, SameSite};
+use cookie::{Cookie, CookieBuilder, SameSite};
 use memchr::memchr_iter;
 use saml_core::Timestamp;
 use zeroize::Zeroizing;
@@ -13,21 +14,31 @@ use zeroize::Zeroizing;
 use super::kept_forms::FORM_SECONDS;
 use super::ticket::{BrowserBinding, FormId, FormSecret, Ticket};
 
-/// `__Host-` makes browsers insist on Secure, Path=/ and no Domain (RFC 6265bis §4.1.3.2).
-pub const SESSION_COOKIE: &str = "__Host-samlgate";
+/// Logins and logouts live on one host. `__Host-` makes browsers insist on Secure, Path=/ and no Domain
+/// (RFC 6265bis §4.1.3.2).
 pub const LOGIN_COOKIE: &str = "__Host-samlgate-login";
 /// Where the browser carries a logout under way.
 pub(super) const LOGOUT_COOKIE: &str = "__Host-samlgate-logout";
-/// Before the number of a piece of the session's record, where the browser carries that.
-pub(super) const CHUNK_PREFIX: &str = "__Host-samlgate-";
 
-/// Then comes the id of a kept form.
-const FORM_COOKIE_PREFIX: &str = "__Host-samlgate-form-";
 /// What is looked at of a header that somebody filled with them; a browser keeps four.
 const MAX_FORM_COOKIES: usize = 16;
 
+/// In the name of a form's cookie, before the form's id.
+const FORM_MARK: &str = "-form-";
+
 /// Every cookie whose name begins like this is ours.
 const OWN_PREFIXES: [&[u8]; 2] = [b"__host-samlgate", b"__secure-samlgate"];
+
+/// Which hosts get the cookies of sessions and of kept forms.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum CookieScope {
+    /// The one that sets them, on each of its ports.
+    #[default]
+    Host,
+    /// Every host of the domain: `session.cookie_domain`. `__Secure-` makes browsers insist on Secure, and leaves Domain
+    /// free (RFC 6265bis §4.1.3.1).
+    Domain(Arc<str>),
+}
 
 /// The three answers of a credential. `Bad` never falls through to something else.
 pub enum Credential<T> {
@@ -51,39 +62,100 @@ pub struct OwnCookies {
     pub login: Credential<BrowserBinding>,
 }
 
-/// Reads every Cookie header: HTTP/2 clients split cookies over several (RFC 9113 §8.2.3).
-pub fn read_own<'a>(headers: impl IntoIterator<Item = &'a [u8]>) -> OwnCookies {
-    let (mut session, mut login) = (Offered::Never, Offered::Never);
-    for pair in headers.into_iter().flat_map(pairs) {
-        let (name, value) = name_and_value(trim_ows(pair));
-        if name == SESSION_COOKIE.as_bytes() {
-            session.offer(value);
-        } else if name == LOGIN_COOKIE.as_bytes() {
-            login.offer(value);
+impl CookieScope {
+    /// Of the cookie that carries the ticket.
+    pub fn session_name(&self) -> &'static str {
+        match self {
+            Self::Host => "__Host-samlgate",
+            Self::Domain(_) => "__Secure-samlgate",
         }
     }
-    OwnCookies { session: session.read(Ticket::parse), login: login.read(BrowserBinding::parse) }
+
+    /// Of a piece of the session's record, where the browser carries that.
+    pub(super) fn chunk_name(&self, number: usize) -> String {
+        format!("{}-{number}", self.session_name())
+    }
+
+    pub(super) fn is_chunk(&self, name: &str) -> bool {
+        name.strip_prefix(self.session_name())
+            .and_then(|rest| rest.strip_prefix('-'))
+            .is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+    }
+
+    /// Reads every Cookie header: HTTP/2 clients split cookies over several (RFC 9113 §8.2.3).
+    pub fn read_own<'a>(&self, headers: impl IntoIterator<Item = &'a [u8]>) -> OwnCookies {
+        let session_name = self.session_name().as_bytes();
+        let (mut session, mut login) = (Offered::Never, Offered::Never);
+        for pair in headers.into_iter().flat_map(pairs) {
+            let (name, value) = name_and_value(trim_ows(pair));
+            if name == session_name {
+                session.offer(value);
+            } else if name == LOGIN_COOKIE.as_bytes() {
+                login.offer(value);
+            }
+        }
+        OwnCookies { session: session.read(Ticket::parse), login: login.read(BrowserBinding::parse) }
+    }
+
+    /// `max_age` is the session's remaining life.
+    pub fn session_cookie(&self, ticket: &Ticket, max_age: Duration) -> String {
+        let seconds = i64::try_from(max_age.as_secs()).unwrap_or(i64::MAX);
+        self.lax(self.session_name(), &ticket.to_cookie_value(), seconds)
+    }
+
+    pub fn clear_session_cookie(&self) -> String {
+        self.lax(self.session_name(), "", 0)
+    }
+
+    /// It binds the form to the browser: whoever sends the form must have it. `SameSite=Lax`: the way from the IdP to the
+    /// page that replays the form ends in redirects that began at another site.
+    pub fn form_cookie(&self, secret: &FormSecret, now: Timestamp) -> String {
+        let value = Zeroizing::new(format!("{}.{}", secret.to_text().as_str(), now.unix_seconds()));
+        self.lax(&self.form_name(secret.key().id()), &value, FORM_SECONDS)
+    }
+
+    pub fn clear_form_cookie(&self, id: FormId) -> String {
+        self.lax(&self.form_name(id), "", 0)
+    }
+
+    fn form_name(&self, id: FormId) -> String {
+        format!("{}{FORM_MARK}{id}", self.session_name())
+    }
+
+    /// The newest first. Only those whose name is of their secret.
+    pub fn form_cookies<'a>(&self, headers: impl IntoIterator<Item = &'a [u8]>) -> Vec<FormCookie> {
+        let pairs = headers.into_iter().flat_map(pairs).map(|pair| name_and_value(trim_ows(pair)));
+        let named = pairs.filter_map(|(name, value)| {
+            let id = name.strip_prefix(self.session_name().as_bytes())?.strip_prefix(FORM_MARK.as_bytes())?;
+            Some((id, value))
+        });
+        let read = |(id, value): (&[u8], &[u8])| {
+            let (secret, set) = std::str::from_utf8(value).ok()?.split_once('.')?;
+            let secret = FormSecret::parse(secret.as_bytes())?;
+            let set = Timestamp::from_unix(set.parse().ok()?, 0);
+            (secret.key().id().to_string().as_bytes() == id).then_some(FormCookie { secret, set })
+        };
+        let mut cookies: Vec<_> = named.take(MAX_FORM_COOKIES).filter_map(read).collect();
+        cookies.sort_by_key(|cookie| Reverse(cookie.set));
+        cookies
+    }
+
+    /// A cookie of this scope with `SameSite=Lax`.
+    pub(super) fn lax(&self, name: &str, value: &str, max_age_seconds: i64) -> String {
+        let cookie = ours(name, value, SameSite::Lax, Some(max_age_seconds));
+        match self {
+            Self::Host => cookie,
+            Self::Domain(domain) => cookie.domain(&**domain),
+        }
+        .build()
+        .to_string()
+    }
 }
 
 /// The cookie of a kept form: its secret, and when it was set.
 pub struct FormCookie {
     pub secret: FormSecret,
     pub set: Timestamp,
-}
-
-/// The newest first. Only those whose name is of their secret.
-pub fn form_cookies<'a>(headers: impl IntoIterator<Item = &'a [u8]>) -> Vec<FormCookie> {
-    let pairs = headers.into_iter().flat_map(pairs).map(|pair| name_and_value(trim_ows(pair)));
-    let named = pairs.filter_map(|(name, value)| Some((name.strip_prefix(FORM_COOKIE_PREFIX.as_bytes())?, value)));
-    let read = |(id, value): (&[u8], &[u8])| {
-        let (secret, set) = std::str::from_utf8(value).ok()?.split_once('.')?;
-        let secret = FormSecret::parse(secret.as_bytes())?;
-        let set = Timestamp::from_unix(set.parse().ok()?, 0);
-        (secret.key().id().to_string().as_bytes() == id).then_some(FormCookie { secret, set })
-    };
-    let mut cookies: Vec<_> = named.take(MAX_FORM_COOKIES).filter_map(read).collect();
-    cookies.sort_by_key(|cookie| Reverse(cookie.set));
-    cookies
 }
 
 #[derive(Clone, Copy)]
@@ -113,7 +185,7 @@ impl<'a> Offered<'a> {
 /// Every cookie of ours, name and value as they stand, in the order of the request.
 pub(super) fn own_pairs<'a>(headers: impl IntoIterator<Item = &'a [u8]>) -> impl Iterator<Item = (&'a str, &'a str)> {
     let named = headers.into_iter().flat_map(pairs).map(|pair| name_and_value(trim_ows(pair)));
-    let own = named.filter(|(name, _)| name.starts_with(SESSION_COOKIE.as_bytes()));
+    let own = named.filter(|(name, _)| is_own_name(name));
     own.filter_map(|(name, value)| Some((std::str::from_utf8(name).ok()?, std::str::from_utf8(value).ok()?)))
 }
 
@@ -149,58 +221,32 @@ pub fn is_own_set_cookie(value: &[u8]) -> bool {
     pairs(value).next().is_some_and(is_own_pair)
 }
 
-/// `max_age` is the session's remaining life.
-pub fn session_cookie(ticket: &Ticket, max_age: Duration) -> String {
-    let seconds = i64::try_from(max_age.as_secs()).unwrap_or(i64::MAX);
-    build(SESSION_COOKIE, &ticket.to_cookie_value(), SameSite::Lax, Some(seconds))
-}
-
 /// `SameSite=None`, for the response comes as a POST from the IdP's site. It lasts until the browser closes:
 /// it is shared by all tabs and outlives each single login.
 pub fn login_cookie(binding: &BrowserBinding) -> String {
-    build(LOGIN_COOKIE, &binding.to_cookie_value(), SameSite::None, None)
-}
-
-pub fn clear_session_cookie() -> String {
-    clear(SESSION_COOKIE, SameSite::Lax)
+    ours(LOGIN_COOKIE, &binding.to_cookie_value(), SameSite::None, None).build().to_string()
 }
 
 pub fn clear_login_cookie() -> String {
-    clear(LOGIN_COOKIE, SameSite::None)
+    clear(LOGIN_COOKIE)
 }
 
-pub(super) fn clear(name: &str, same_site: SameSite) -> String {
-    build(name, "", same_site, Some(0))
+/// A cookie that comes back across sites, to the host that sets it.
+pub(super) fn across_sites(name: &str, value: &str, max_age_seconds: i64) -> String {
+    ours(name, value, SameSite::None, Some(max_age_seconds)).build().to_string()
 }
 
-pub(super) fn is_chunk(name: &str) -> bool {
-    name.strip_prefix(CHUNK_PREFIX)
-        .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()))
+/// Takes back a cookie that came back across sites.
+pub(super) fn clear(name: &str) -> String {
+    across_sites(name, "", 0)
 }
 
-/// It binds the form to the browser: whoever sends the form must have it. `SameSite=Lax`: the way from the IdP to the page
-/// that replays the form ends in redirects that began at another site.
-pub fn form_cookie(secret: &FormSecret, now: Timestamp) -> String {
-    let value = Zeroizing::new(format!("{}.{}", secret.to_text().as_str(), now.unix_seconds()));
-    build(&form_cookie_name(secret.key().id()), &value, SameSite::Lax, Some(FORM_SECONDS))
-}
-
-pub fn clear_form_cookie(id: FormId) -> String {
-    build(&form_cookie_name(id), "", SameSite::Lax, Some(0))
-}
-
-fn form_cookie_name(id: FormId) -> String {
-    format!("{FORM_COOKIE_PREFIX}{id}")
-}
-
-pub(super) fn build(name: &str, value: &str, same_site: SameSite, max_age_seconds: Option<i64>) -> String {
+fn ours<'c>(name: &'c str, value: &'c str, same_site: SameSite, max_age_seconds: Option<i64>) -> CookieBuilder<'c> {
     let cookie = Cookie::build((name, value)).secure(true).http_only(true).same_site(same_site).path("/");
     match max_age_seconds {
         Some(seconds) => cookie.max_age(cookie::time::Duration::seconds(seconds)),
         None => cookie,
     }
-    .build()
-    .to_string()
 }
 
 fn pairs(header: &[u8]) -> impl Iterator<Item = &[u8]> {
@@ -235,6 +281,10 @@ fn is_own_pair(pair: &[u8]) -> bool {
     let (name, _) = name_and_value(pair.get(start..).unwrap_or_default());
     let visible = |byte: &u8| byte.is_ascii_graphic() && *byte != b'"';
     let name = name.iter().position(visible).and_then(|start| name.get(start..)).unwrap_or_default();
+    is_own_name(name)
+}
+
+fn is_own_name(name: &[u8]) -> bool {
     OWN_PREFIXES
         .iter()
         .any(|prefix| name.get(..prefix.len()).is_some_and(|beginning| beginning.eq_ignore_ascii_case(prefix)))
@@ -257,7 +307,7 @@ mod tests {
 
     #[track_caller]
     fn check_read(headers: &[&str], session: &str, login: &str) {
-        let own = read_own(headers.iter().map(|header| header.as_bytes()));
+        let own = CookieScope::Host.read_own(headers.iter().map(|header| header.as_bytes()));
         assert_eq!((kind(&own.session), kind(&own.login)), (session, login), "{headers:?}");
     }
 
@@ -296,33 +346,66 @@ mod tests {
     #[test]
     fn ticket_comes_back_from_the_browser() {
         let ticket = ticket();
-        let set = session_cookie(&ticket, Duration::from_secs(60));
+        let set = CookieScope::Host.session_cookie(&ticket, Duration::from_secs(60));
         let pair = set.split(';').next().unwrap();
-        let own = read_own([pair.as_bytes()]);
+        let own = CookieScope::Host.read_own([pair.as_bytes()]);
         assert!(own.session.good().unwrap().key() == ticket.key());
     }
 
     #[test]
     fn cookies_carry_the_attributes_that_the_roads_need() {
-        let session = session_cookie(&ticket(), Duration::from_secs(28_800));
+        let session = CookieScope::Host.session_cookie(&ticket(), Duration::from_secs(28_800));
         assert!(session.ends_with("; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=28800"), "{session}");
         let binding = BrowserBinding::parse("A".repeat(43).as_bytes()).unwrap();
         assert_eq!(
             login_cookie(&binding),
             format!("__Host-samlgate-login={}; HttpOnly; SameSite=None; Secure; Path=/", "A".repeat(43))
         );
-        assert_eq!(clear_session_cookie(), "__Host-samlgate=; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=0");
+        assert_eq!(
+            CookieScope::Host.clear_session_cookie(),
+            "__Host-samlgate=; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=0"
+        );
         assert_eq!(clear_login_cookie(), "__Host-samlgate-login=; HttpOnly; SameSite=None; Secure; Path=/; Max-Age=0");
+    }
+
+    #[test]
+    fn hosts_of_a_domain_share_the_session_and_not_the_login() {
+        let scope = CookieScope::Domain("example.com".into());
+        let session = scope.session_cookie(&ticket(), Duration::from_secs(60));
+        let attributes = "; HttpOnly; SameSite=Lax; Secure; Path=/; Domain=example.com; Max-Age=";
+        assert!(
+            session.starts_with("__Secure-samlgate=") && session.ends_with(&format!("{attributes}60")),
+            "{session}"
+        );
+        assert_eq!(scope.clear_session_cookie(), format!("__Secure-samlgate={attributes}0"));
+        let secret = FormSecret::generate(&SystemRandom::new()).unwrap();
+        let form = scope.form_cookie(&secret, Timestamp::from_unix(5, 0));
+        assert!(form.starts_with("__Secure-samlgate-form-") && form.ends_with(&format!("{attributes}900")), "{form}");
+        let pair = form.split(';').next().unwrap();
+        assert_eq!(scope.form_cookies([pair.as_bytes()]).len(), 1);
+        assert!(CookieScope::Host.form_cookies([pair.as_bytes()]).is_empty());
+        let t = "A".repeat(43);
+        let header = format!("__Host-samlgate={t}; __Host-samlgate-login={t}");
+        let own = scope.read_own([header.as_bytes()]);
+        assert_eq!((kind(&own.session), kind(&own.login)), ("none", "good"));
+        let header = format!("__Secure-samlgate={t}; __Secure-samlgate-login={t}");
+        let own = scope.read_own([header.as_bytes()]);
+        assert_eq!((kind(&own.session), kind(&own.login)), ("good", "none"));
+        assert!(scope.is_chunk(&scope.chunk_name(2)) && scope.chunk_name(2) == "__Secure-samlgate-2");
+        for other in ["__Host-samlgate-2", "__Secure-samlgate-", "__Secure-samlgate2", "__Secure-samlgate-form-2"] {
+            assert!(!scope.is_chunk(other), "{other}");
+        }
     }
 
     #[test]
     fn form_cookies_come_back_newest_first_and_under_their_own_names() {
         let secrets: Vec<_> = (0..20).map(|_| FormSecret::generate(&SystemRandom::new()).unwrap()).collect();
         let set = |secret: &FormSecret, time| {
-            form_cookie(secret, Timestamp::from_unix(time, 0)).split(';').next().unwrap().to_owned()
+            CookieScope::Host.form_cookie(secret, Timestamp::from_unix(time, 0)).split(';').next().unwrap().to_owned()
         };
         let read = |header: &str| -> Vec<_> {
-            form_cookies([header.as_bytes()])
+            CookieScope::Host
+                .form_cookies([header.as_bytes()])
                 .iter()
                 .map(|cookie| (cookie.secret.key(), cookie.set.unix_seconds()))
                 .collect()
@@ -334,7 +417,7 @@ mod tests {
         assert_eq!(read(&set(one, 5).replace(".5", "")), []);
         let all: Vec<_> = secrets.iter().map(|secret| set(secret, 1)).collect();
         assert_eq!(read(&all.join("; ")).len(), MAX_FORM_COOKIES);
-        let written = form_cookie(one, Timestamp::from_unix(5, 0));
+        let written = CookieScope::Host.form_cookie(one, Timestamp::from_unix(5, 0));
         assert!(written.ends_with("; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=900"), "{written}");
     }
 
@@ -414,7 +497,7 @@ mod tests {
 
         #[test]
         fn any_bytes_are_read_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            let own = read_own([bytes.as_slice()]);
+            let own = CookieScope::Host.read_own([bytes.as_slice()]);
             prop_assert!(own.session.good().is_none());
             let _ = strip_own(&bytes);
         }

@@ -28,9 +28,8 @@ pub mod contract;
 pub use browser::Browser;
 pub use cache::{OpenError, SessionLimits, Sessions};
 pub use cookies::{
-    Credential, FormCookie, LOGIN_COOKIE, OwnCookies, SESSION_COOKIE, Stripped, clear_form_cookie, clear_login_cookie,
-    clear_session_cookie, form_cookie, form_cookies, is_own_set_cookie, login_cookie, read_own, session_cookie,
-    strip_own,
+    CookieScope, Credential, FormCookie, LOGIN_COOKIE, OwnCookies, Stripped, clear_login_cookie, is_own_set_cookie,
+    login_cookie, strip_own,
 };
 pub use groups::Groups;
 pub use kept_forms::FORM_SECONDS;

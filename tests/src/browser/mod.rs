@@ -98,7 +98,7 @@ impl Browser {
         Tab { browser: self.clone(), current: None }
     }
 
-    /// Sends what is for `host`, whatever its port, to `address`.
+    /// Sends what is for `host`, whatever its port, to `address`, as plain http: for https the TLS ends in front of it.
     pub fn point(&self, host: &str, address: SocketAddr) {
         self.state().hosts.insert(host.to_owned(), address);
     }
@@ -200,6 +200,7 @@ impl Browser {
         if let Some(address) = address {
             target.set_ip_host(address.ip()).expect("an http URL can have an address as host");
             target.set_port(Some(address.port())).expect("an http URL can have a port");
+            target.set_scheme("http").expect("https and http are of one kind");
         }
         let method = load.method.parse().unwrap_or_else(|error| panic!("method {:?}: {error}", load.method));
         let mut request = self.client.request(method, target).header("Host", authority(load.url()));

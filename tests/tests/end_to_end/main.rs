@@ -10,6 +10,7 @@ mod expired_certificates;
 mod explain;
 mod force_authn;
 mod headers;
+mod hosts;
 mod identity_jwt;
 mod idp_initiated;
 mod kept_forms;

@@ -2,10 +2,9 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use cookie::SameSite;
 
 use crate::session::browser::Browser;
-use crate::session::cookies::{CHUNK_PREFIX, build, clear, is_chunk};
+use crate::session::cookies::CookieScope;
 use crate::session::store::StoreError;
 
 /// Of a value. Browsers keep 4096 bytes of name and value (RFC 6265bis §5.6).
@@ -19,43 +18,46 @@ const MOST_PIECES: usize = 2;
 ///
 /// # Errors
 /// It is too long.
-pub(super) fn put(browser: &Browser<'_>, sealed: &[u8], max_age_seconds: i64) -> Result<(), StoreError> {
+pub(super) fn put(
+    scope: &CookieScope,
+    browser: &Browser<'_>,
+    sealed: &[u8],
+    max_age_seconds: i64,
+) -> Result<(), StoreError> {
     let text = URL_SAFE_NO_PAD.encode(sealed);
     let pieces = text.len().div_ceil(PIECE_BYTES);
-    let bytes = text.len() + 2 + pieces * (CHUNK_PREFIX.len() + "1=".len());
+    let names: Vec<String> = (1..=pieces).map(|number| scope.chunk_name(number)).collect();
+    let bytes = text.len() + "2.".len() + names.iter().map(|name| name.len() + "=".len()).sum::<usize>();
     if pieces > MOST_PIECES || bytes > MOST_BYTES {
         return Err(StoreError::SessionTooLarge { bytes, limit: MOST_BYTES });
     }
     let mut rest = text.as_str();
-    for number in 1..=pieces {
+    for (index, name) in names.iter().enumerate() {
         let (piece, others) = rest.split_at(rest.len().min(PIECE_BYTES));
         rest = others;
-        let value = if number == 1 { format!("{pieces}.{piece}") } else { piece.to_owned() };
-        browser.carry(build(&name(number), &value, SameSite::Lax, Some(max_age_seconds)));
+        let value = if index == 0 { format!("{pieces}.{piece}") } else { piece.to_owned() };
+        browser.carry(scope.lax(name, &value, max_age_seconds));
     }
-    let kept: Vec<String> = (1..=pieces).map(name).collect();
-    for (name, _) in browser.carried().filter(|(name, _)| is_chunk(name) && !kept.iter().any(|kept| kept == name)) {
-        browser.carry(clear(name, SameSite::Lax));
+    for (name, _) in
+        browser.carried().filter(|(name, _)| scope.is_chunk(name) && !names.iter().any(|kept| kept == name))
+    {
+        browser.carry(scope.lax(name, "", 0));
     }
     Ok(())
 }
 
 /// Nothing where a piece is missing, stands there twice, or is no base64url.
-pub(super) fn carried(browser: &Browser<'_>) -> Option<Vec<u8>> {
-    let (pieces, first) = browser.carried_once(&name(1))?.split_once('.')?;
+pub(super) fn carried(scope: &CookieScope, browser: &Browser<'_>) -> Option<Vec<u8>> {
+    let (pieces, first) = browser.carried_once(&scope.chunk_name(1))?.split_once('.')?;
     let pieces = pieces.parse().ok().filter(|pieces| (1..=MOST_PIECES).contains(pieces))?;
     let mut text = first.to_owned();
     for number in 2..=pieces {
-        text.push_str(browser.carried_once(&name(number))?);
+        text.push_str(browser.carried_once(&scope.chunk_name(number))?);
     }
     URL_SAFE_NO_PAD.decode(text).ok()
 }
 
 /// How many bytes of pieces the browser carries.
-pub(super) fn bytes_carried(browser: &Browser<'_>) -> usize {
-    browser.carried().filter(|(name, _)| is_chunk(name)).map(|(name, value)| name.len() + 1 + value.len()).sum()
-}
-
-fn name(number: usize) -> String {
-    format!("{CHUNK_PREFIX}{number}")
+pub(super) fn bytes_carried(scope: &CookieScope, browser: &Browser<'_>) -> usize {
+    browser.carried().filter(|(name, _)| scope.is_chunk(name)).map(|(name, value)| name.len() + 1 + value.len()).sum()
 }

@@ -5,14 +5,13 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use cookie::SameSite;
 use saml_core::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::chunks::bytes_carried;
+use crate::return_url::origin_of;
 use crate::sealing::{Purpose, Seal};
 use crate::session::browser::Browser;
-use crate::session::cookies::{LOGIN_COOKIE, build, clear};
+use crate::session::cookies::{LOGIN_COOKIE, across_sites, clear};
 use crate::session::pending::{MAX_PER_BROWSER, PENDING_SECONDS};
 use crate::session::store::StoreError;
 use crate::session::ticket::sha256;
@@ -37,12 +36,19 @@ pub(super) struct Carried {
 }
 
 /// The oldest go for it. One whose return URL is too long for a cookie leads to the front page.
-pub(super) fn put(seal: &Seal, browser: &Browser<'_>, id: &str, login: &PendingLogin) -> Result<(), StoreError> {
-    let budget = MOST_BYTES.min(MOST_WITH_SESSION.saturating_sub(bytes_carried(browser)));
+pub(super) fn put(
+    seal: &Seal,
+    browser: &Browser<'_>,
+    bytes_of_session: usize,
+    id: &str,
+    login: &PendingLogin,
+) -> Result<(), StoreError> {
+    let budget = MOST_BYTES.min(MOST_WITH_SESSION.saturating_sub(bytes_of_session));
     let name = name_of(id);
     let mut value = value_of(seal, &name, id, false, login)?;
     if name.len() + 1 + value.len() > budget {
-        let short = PendingLogin { return_url: "/".into(), ..login.clone() };
+        let front_page = format!("{}/", origin_of(&login.return_url)).into();
+        let short = PendingLogin { return_url: front_page, ..login.clone() };
         value = value_of(seal, &name, id, false, &short)?;
     }
     let mut others: Vec<_> = browser
@@ -57,10 +63,10 @@ pub(super) fn put(seal: &Seal, browser: &Browser<'_>, id: &str, login: &PendingL
         if count <= MAX_PER_BROWSER && bytes <= budget {
             break;
         }
-        browser.carry(clear(other, SameSite::None));
+        browser.carry(clear(other));
         (count, bytes) = (count - 1, bytes - of_other);
     }
-    browser.carry(build(&name, &value, SameSite::None, Some(PENDING_SECONDS)));
+    browser.carry(across_sites(&name, &value, PENDING_SECONDS));
     Ok(())
 }
 
@@ -81,7 +87,7 @@ pub(super) fn mark_used(
     let name = name_of(id);
     let value = value_of(seal, &name, id, true, login)?;
     let left = login.created.plus_seconds(PENDING_SECONDS).unix_seconds().saturating_sub(now.unix_seconds());
-    browser.carry(build(&name, &value, SameSite::None, Some(left)));
+    browser.carry(across_sites(&name, &value, left));
     Ok(())
 }
 

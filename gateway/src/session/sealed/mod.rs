@@ -17,7 +17,6 @@ use std::time::SystemTime;
 use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use cookie::SameSite;
 use flate2::Compression;
 use flate2::read::DeflateDecoder;
 use flate2::write::DeflateEncoder;
@@ -29,7 +28,7 @@ use tokio::task::spawn_blocking;
 use super::browser::Browser;
 use super::cache::lock;
 use super::claims::Claims;
-use super::cookies::{LOGOUT_COOKIE, build, clear};
+use super::cookies::{CookieScope, LOGOUT_COOKIE, across_sites, clear};
 use super::pending::{MAX_REFUSALS, PENDING_SECONDS, REMEMBERED_SECONDS};
 use super::revocation::{Effect, REVOCATION_SECONDS, Revocation, Target};
 use super::store::{ClaimOutcome, Cursor, PendingState, Place, SessionStore, StoreError, TakeOutcome};
@@ -46,6 +45,7 @@ const MOST_COUNTED: u64 = 50_000;
 
 pub struct SealedStore {
     seal: Seal,
+    scope: CookieScope,
     /// What each IdP calls itself: of one that was replaced under its id no session counts.
     entity_ids: HashMap<IdpId, String>,
     /// Others are not carried.
@@ -76,12 +76,14 @@ impl SealedStore {
     pub fn new(
         keys: &StoreKeys,
         owner: &str,
+        scope: CookieScope,
         entity_ids: HashMap<IdpId, String>,
         groups: HashSet<String>,
         revocations_file: Option<PathBuf>,
     ) -> Self {
         Self {
             seal: Seal::new(owner, &keys.seal),
+            scope,
             entity_ids,
             groups,
             revocations_file,
@@ -108,11 +110,11 @@ impl SealedStore {
         let of = ticket.key();
         let sealed = self.seal.seal_with(ticket.secret(), Purpose::CarriedSession, of.as_bytes(), &packed)?;
         let left = record.expires.unix_seconds().saturating_sub(seen.unix_seconds());
-        chunks::put(browser, &sealed, left)
+        chunks::put(&self.scope, browser, &sealed, left)
     }
 
     fn carried(&self, key: &SessionKey, ticket: &Ticket, browser: &Browser<'_>) -> Option<(SessionRecord, Timestamp)> {
-        let sealed = chunks::carried(browser)?;
+        let sealed = chunks::carried(&self.scope, browser)?;
         let packed = self.seal.open_with(ticket.secret(), Purpose::CarriedSession, key.as_bytes(), &sealed)?;
         let carried: Carried = wire::decode(&inflated(&packed)?)?;
         let (entity_id, seen) = (carried.entity_id, carried.seen);
@@ -246,7 +248,7 @@ impl SessionStore for SealedStore {
         _: IpAddr,
         browser: &Browser<'_>,
     ) -> Result<(), StoreError> {
-        logins::put(&self.seal, browser, id.as_str(), &login)
+        logins::put(&self.seal, browser, chunks::bytes_carried(&self.scope, browser), id.as_str(), &login)
     }
 
     async fn pending(&self, id: &str, now: Timestamp, browser: &Browser<'_>) -> Result<PendingState, StoreError> {
@@ -293,7 +295,7 @@ impl SessionStore for SealedStore {
         let content = wire::encode(&CarriedLogout { id: id.as_str().to_owned(), logout: Logout::of(&logout) });
         let sealed = self.seal.seal(Purpose::CarriedLogout, b"", &content)?;
         let value = URL_SAFE_NO_PAD.encode(sealed);
-        browser.carry(build(LOGOUT_COOKIE, &value, SameSite::None, Some(PENDING_SECONDS)));
+        browser.carry(across_sites(LOGOUT_COOKIE, &value, PENDING_SECONDS));
         Ok(())
     }
 
@@ -313,7 +315,7 @@ impl SessionStore for SealedStore {
         if until <= now || lock(&self.taken).claim(sha256(id.as_bytes()), until, now) == ClaimOutcome::AlreadyClaimed {
             return Ok(None);
         }
-        browser.carry(clear(LOGOUT_COOKIE, SameSite::None));
+        browser.carry(clear(LOGOUT_COOKIE));
         Ok(Some(logout))
     }
 

@@ -19,7 +19,7 @@ fn idp(id: &str) -> IdpId {
 fn replica(keys: &StoreKeys, revocations_file: Option<PathBuf>) -> SealedStore {
     let entity_ids = [(idp("jumpcloud"), "https://idp.example".to_owned())].into();
     let groups = ["staff", "admins"].map(str::to_owned).into();
-    SealedStore::new(keys, "https://app.example.com", entity_ids, groups, revocations_file)
+    SealedStore::new(keys, "https://app.example.com", CookieScope::Host, entity_ids, groups, revocations_file)
 }
 
 fn made() -> SealedStore {
@@ -140,7 +140,7 @@ async fn a_shorter_record_leaves_no_piece_of_the_longer_one() {
     assert_eq!(Browser::of(&short).carried().count(), 1);
     assert!(opens(&store, &ticket, &short).await);
     let leaving = Browser::of(&long);
-    leaving.forget_record();
+    leaving.forget_record(&CookieScope::Host);
     assert_eq!(Browser::of(&jar(&long, &leaving.take_lines())).carried().count(), 0);
 }
 
