@@ -9,7 +9,8 @@ import { parseArgs } from "node:util";
 import { Checks } from "./lib/checks.mjs";
 import { killAll } from "./lib/processes.mjs";
 import { noScreens, Screens } from "./lib/screens.mjs";
-import { oursOnHttp, oursOnHttps, oursThroughProxy, samlpOnHttp, samlpOnHttps } from "./lib/worlds.mjs";
+import { oursOnHttp, oursOnHttps, oursThroughProxy, samlpOnHttp, samlpOnHttps, severalHosts } from "./lib/worlds.mjs";
+import { hostsSuite } from "./suites/hosts.mjs";
 import { keptFormsSuite } from "./suites/kept-forms.mjs";
 import { jupyterSuite, jupyterWorld } from "./suites/jupyter.mjs";
 import { loginLoopsSuite } from "./suites/login-loops.mjs";
@@ -51,6 +52,9 @@ async function everything() {
       if (isWanted("kept-forms") && running.application) await keptFormsSuite(checks, running, setup.screens);
       if (isWanted("tabs")) await tabsSuite(checks, running);
     });
+  }
+  if (isWanted("hosts")) {
+    await checks.in(() => severalHosts(setup), (running) => hostsSuite(checks, running, setup.screens));
   }
   if (isWanted("login-loops")) {
     await checks.in(() => oursThroughProxy(setup), (running) => loginLoopsSuite(checks, running, setup.screens));

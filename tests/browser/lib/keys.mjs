@@ -13,17 +13,17 @@ export async function signingKey(folder, name) {
   return { key: await readFile(keyFile, "utf8"), certificate: await readFile(certificateFile, "utf8") };
 }
 
-/** A certification authority of our own and a server certificate for each domain. */
+/** A certification authority of our own and a server certificate for each domain, or for the first of a list for all of it. */
 export async function authority(folder, domains) {
   const [caKey, caFile] = [join(folder, "ca.key"), join(folder, "ca.pem")];
   await output("openssl", ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-sha256", "-nodes",
     "-days", "30", "-subj", "/CN=samlgate browser suite", "-addext", "basicConstraints=critical,CA:TRUE",
     "-addext", "keyUsage=critical,keyCertSign", "-keyout", caKey, "-out", caFile]);
   const certificates = {};
-  for (const domain of domains) {
+  for (const [domain, ...others] of domains.map((domain) => [domain].flat())) {
     const [keyFile, requestFile, certificateFile] = ["key", "csr", "crt"].map((end) => join(folder, `${domain}.${end}`));
     const extensions = join(folder, `${domain}.ext`);
-    await writeFile(extensions, `subjectAltName=DNS:${domain}\nextendedKeyUsage=serverAuth\n`);
+    await writeFile(extensions, `subjectAltName=${[domain, ...others].map((name) => `DNS:${name}`)}\nextendedKeyUsage=serverAuth\n`);
     await output("openssl", ["req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
       "-subj", `/CN=${domain}`, "-keyout", keyFile, "-out", requestFile]);
     await output("openssl", ["x509", "-req", "-sha256", "-days", "30", "-in", requestFile, "-CA", caFile, "-CAkey", caKey,

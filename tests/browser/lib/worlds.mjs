@@ -9,6 +9,7 @@ import { join } from "node:path";
 
 import { startApplication } from "../application.mjs";
 import { startSamlpIdp } from "../samlp-idp.mjs";
+import { startSinglePage } from "../single-page.mjs";
 import { startChromium } from "./chromium.mjs";
 import { indented } from "./checks.mjs";
 import { Gateway } from "./gateway.mjs";
@@ -107,6 +108,37 @@ export function samlpOnHttps(setup) {
   });
 }
 
+/** Three hosts under one sign-in; the single page of `single-page.mjs` has one of its own. */
+export function severalHosts(setup) {
+  return World.build(setup, "several hosts", "several-hosts", async (world) => {
+    const [app, forms, single] = [APP_DOMAIN, "forms.samlgate.test", "single.samlgate.test"];
+    const tls = await authority(world.folder, [[app, forms, single], IDP_DOMAIN]);
+    const [port] = await freePorts(1);
+    [world.origin, world.forms, world.single] = [app, forms, single].map((domain) => `https://${domain}`);
+    world.idp = world.add(await startSamlpIdp({
+      folder: world.folder,
+      sp: serviceProvider(world.origin),
+      tls: tls.certificates[IDP_DOMAIN],
+      origin: `https://${IDP_DOMAIN}`,
+    }));
+    const singlePage = world.add(await startSinglePage());
+    const { keyFile, certificateFile } = tls.certificates[app];
+    await gatewayAndApplication(world, { port, idp: world.idp, tls, settings: (application) => ({
+      public_url: world.origin,
+      hosts: [world.forms, world.single],
+      tls: { certificate_file: certificateFile, key_file: keyFile },
+      session: { cookie_domain: "samlgate.test" },
+      upstreams: { app: { servers: [`127.0.0.1:${application.port}`] }, single: { servers: [`127.0.0.1:${singlePage.port}`] } },
+      routes: [
+        { host: single, path_prefix: "/public", access: "public", upstream: "single" },
+        { host: single, path_prefix: "/", access: "signed_in", upstream: "single" },
+        { path_prefix: "/", access: "signed_in", upstream: "app" },
+      ],
+    }) });
+    await world.chromium({ hosts: { [app]: port, [forms]: port, [single]: port, [IDP_DOMAIN]: world.idp.port }, caFile: tls.caFile });
+  });
+}
+
 /** Our IdP behind a TLS front; the AuthnRequest goes by HTTP-POST here, so that `post.js` runs in a browser too. */
 export function oursOnHttps(setup) {
   return World.build(setup, "our issuer, https on two domains, AuthnRequest by POST", "ours-https", async (world) => {
@@ -134,7 +166,7 @@ export function oursThroughProxy(setup) {
     const sp = serviceProvider(world.origin);
     await idp.patch({ sp_entity_id: sp.entityId, acs_url: sp.acsUrl, sign: "both" });
     world.idp = idp;
-    await gatewayAndApplication(world, { port, idp, settings: { public_url: world.origin, login_page: false } });
+    await gatewayAndApplication(world, { port, idp, settings: () => ({ public_url: world.origin, login_page: false }) });
     await world.chromium({ hosts: { [OTHER_HOST]: world.proxy.port } });
   });
 }
@@ -143,20 +175,25 @@ function serviceProvider(origin) {
   return { entityId: `${origin}/saml/metadata`, acsUrl: `${origin}/saml/acs` };
 }
 
-async function gatewayAndApplication(world, { port, idp, tls, settings = {} }) {
+/** `settings` makes those that differ, of the application. */
+async function gatewayAndApplication(world, { port, idp, tls, settings = ofOneHost(world, tls) }) {
   const { origin } = world;
   const jwks = () => getJson(port, new URL("/saml/jwks.json", origin), tls?.ca);
   world.application = world.add(await startApplication({ issuer: origin, jwks }));
-  const { keyFile, certificateFile } = tls?.certificates[APP_DOMAIN] ?? {};
   const gateway = world.add(await Gateway.start({
     program: world.setup.samlgate,
     folder: join(world.folder, "gateway"),
     port,
     idp,
     upstream: world.application.port,
-    settings: tls ? { public_url: origin, tls: { certificate_file: certificateFile, key_file: keyFile } } : settings,
+    settings: settings(world.application),
   }));
   world.log = () => gateway.process.lines;
+}
+
+function ofOneHost({ origin }, tls) {
+  const { keyFile, certificateFile } = tls?.certificates[APP_DOMAIN] ?? {};
+  return () => (tls ? { public_url: origin, tls: { certificate_file: certificateFile, key_file: keyFile } } : {});
 }
 
 /** From the gateway's own port, under the name that it goes by. */
