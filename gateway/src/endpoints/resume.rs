@@ -44,7 +44,7 @@ pub(super) fn url(
 pub(super) fn serve(call: &Call<'_>) -> Result<Answer, Refusal> {
     let return_url = call.return_url();
     let last = known_code(call.parameter("last").as_deref());
-    let is_second_look = call.parameter("look").is_some();
+    let is_second_look = is_second_look(call);
     // A session that shows only when a page of ours asks is no way out of a loop.
     let shows_late = is_second_look && last == Refusal::SessionCookieMissing.code();
     if call.session.is_some() && !shows_late {
@@ -61,6 +61,12 @@ pub(super) fn serve(call: &Call<'_>) -> Result<Answer, Refusal> {
     let mut answer = redirect(StatusCode::FOUND, &next(call, &return_url, rounds));
     set_cookie(&mut answer, &format!("{ROUNDS_COOKIE}={rounds}; Path=/; Max-Age=120; Secure; HttpOnly; SameSite=Lax"));
     Ok(answer)
+}
+
+/// Our own page led here, and no link of somebody else: to a user who is signed in that would show a loop which is none. Old
+/// browsers that do not say where they come from are believed.
+fn is_second_look(call: &Call<'_>) -> bool {
+    call.parameter("look").is_some() && call.headers.get("sec-fetch-site").is_none_or(|site| site == "same-origin")
 }
 
 /// A page of ours that leads here, so that the next request comes from within the site.

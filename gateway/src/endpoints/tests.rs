@@ -191,6 +191,11 @@ async fn a_session_that_shows_only_within_the_site_names_its_cause() {
     let target = "/saml/resume?rd=/a&round=3-990&last=session_cookie_missing&look=2";
     let refused = visitor.get(Endpoint::Resume, target).await.unwrap_err();
     assert_eq!(refused, Refusal::LoginLoop { last: "session_cookie_missing", cause: LoopCause::SameSite });
+    for site in ["cross-site", "same-site", "none"] {
+        let from_elsewhere = Visitor { session: visitor.session.clone(), ..Visitor::new(&[("sec-fetch-site", site)]) };
+        let home = from_elsewhere.get(Endpoint::Resume, target).await.unwrap();
+        assert_eq!(header(&home, LOCATION), "/a", "a link from {site}");
+    }
     let other = target.replace("session_cookie_missing", "login_of_other_browser");
     assert_eq!(header(&visitor.get(Endpoint::Resume, &other).await.unwrap(), LOCATION), "/a");
 }
