@@ -32,11 +32,13 @@
     // A request that brings no cookies finds no session, however often its user signs in.
     if (request.credentials === "omit") return plainFetch(request);
     const signInsBefore = signIns;
+    const sender = user;
     const response = await plainFetch(request.clone());
     const loginUrl = await loginUrlOf(response);
     if (!loginUrl) return response;
     const isSignedIn = signIns !== signInsBefore || (await unlessAborted(request.signal, signedIn(loginUrl)));
-    return isSignedIn ? plainFetch(request) : response;
+    const mayBeAnybodys = ["GET", "HEAD"].includes(request.method);
+    return isSignedIn && (mayBeAnybodys || (await sender) !== undefined) ? plainFetch(request) : response;
   }
 
   function isOwn(input) {
@@ -60,10 +62,12 @@
     }
   }
 
+  /** Null for nobody, undefined if that cannot be said. */
   async function whoAmI() {
     try {
       const signal = AbortSignal.timeout(PATIENCE_MS);
       const response = await plainFetch(new URL("userinfo", prefix), { cache: "no-store", redirect: "error", signal });
+      if (response.status === 401) return null;
       if (!response.ok) return undefined;
       const { idp, user } = await response.json();
       return JSON.stringify([idp, user]);
@@ -87,13 +91,14 @@
   async function isStillTheirs(now) {
     if (!now) return false;
     const before = await user;
-    if (before === undefined) user = Promise.resolve(now);
-    const isSame = before === undefined || before === now;
+    const isFirst = before === null || before === undefined;
+    if (isFirst) user = Promise.resolve(now);
+    const isSame = isFirst || before === now;
     if (isSame) signIns += 1;
     return isSame;
   }
 
-  /** Who has signed in, in the end; undefined if the pop-up was closed or the bar dismissed. */
+  /** Who has signed in, in the end; nobody if the pop-up was closed or the bar dismissed. */
   function signIn(loginUrl) {
     return new Promise((resolve) => {
       let popUp = openPopUp(loginUrl);

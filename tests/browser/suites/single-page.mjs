@@ -46,6 +46,7 @@ export async function singlePageSuite(checks, world, screens) {
     await checks.check("a sign-in in one window serves the others", () => otherWindow(world, ada));
     await checks.check("the login pages of others are not opened", () => pretended(world, ada));
     await checks.check("what one person asked is not asked again as another", () => otherPerson(world, ada));
+    await checks.check("of a sender who is not known only what reads is asked again", () => unknownSender(world, ada));
     await checks.check("no content security policy was breached", async () => assert.deepEqual(ada.complaints, []));
   });
 }
@@ -165,6 +166,19 @@ async function otherPerson(world, { page, context }) {
   await pressLogin(await popUp, world);
   await signInAs(await popUp, "ben");
   assert.deepEqual([(await answer).status, world.application.received], [401, []]);
+}
+
+async function unknownSender(world, { page, context }) {
+  await page.route("**/saml/userinfo", (route) => route.abort());
+  await Promise.all([page.waitForEvent("requestfailed"), page.reload()]);
+  await page.unroute("**/saml/userinfo");
+  await loseSession(context);
+  const popUp = opened(context);
+  const answers = page.evaluate(() => Promise.all([window.ask("/api/write", { method: "POST", body: "of whom?" }), window.ask("/api/read")]));
+  await pressKnown(await popUp);
+  const [write, read] = await answers;
+  assert.deepEqual([write.status, read.status], [401, 200]);
+  assert.deepEqual(world.application.received.splice(0), ["GET /api/read"]);
 }
 
 /**
