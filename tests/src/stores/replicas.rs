@@ -105,6 +105,14 @@ impl Pair {
         said
     }
 
+    /// The form that the tab shows, sent as its browser would, which does not see the answer.
+    async fn post_form_of(&self, tab: &Tab, replica: usize) -> RawResponse {
+        let response = tab.page().form().value("SAMLResponse").expect("it holds a response").to_owned();
+        let body = form_urlencoded::Serializer::new(String::new()).append_pair("SAMLResponse", &response).finish();
+        let binding = tab.browser().cookie("localhost", BINDING).expect("the browser is bound").value;
+        self.post(replica, &binding, &body).await
+    }
+
     /// As the browser with that binding would.
     async fn post(&self, replica: usize, binding: &str, body: &str) -> RawResponse {
         self.post_to_acs(replica, &format!("{BINDING}={binding}"), body).await
@@ -351,28 +359,44 @@ pub(super) async fn forget_nobody() {
     assert_eq!((waiting.page().status, waiting.page().url.path()), (200, "/deep"));
 }
 
-/// The person sends the form again to whoever lives, and is signed in where they wanted to go.
+/// Where a login stands when the replica that has it dies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Point {
+    Started,
+    /// The user has signed in at the IdP, whose form has not been sent.
+    BeforeAcs,
+    /// Redis has written a key that holds this text, and the replica hears no answer.
+    Written(&'static str),
+}
+
+const CLAIM_WRITTEN: Point = Point::Written(":c:");
+const SESSION_WRITTEN: Point = Point::Written(":s:");
+
+/// The person goes on with whoever lives, sending the form again where it was not answered, and is signed in where they
+/// wanted to go.
 pub(super) async fn die_at_each_point() {
-    // What Redis has done when the first replica dies: the claim of the assertion, the session's record.
-    for point in [None, Some(":c:"), Some(":s:")] {
+    for point in [Point::Started, Point::BeforeAcs, CLAIM_WRITTEN, SESSION_WRITTEN] {
         let redis = Server::start().await;
         let relay = Relay::start(redis.address()).await;
         let mut pair = Pair::start_by(json!({}), redis, &relay.address()).await;
         let browser = pair.browser(0);
         let mut tab = pair.at_idp(&browser, "/deep?x=1").await;
+        if point == Point::Started {
+            pair.kill_the_first().await;
+            pair.lead(&browser, 1);
+        }
         pair.idp.sign_in(&mut tab, "ada").await;
-        if let Some(point) = point {
-            let response = tab.page().form().value("SAMLResponse").expect("it holds a response").to_owned();
-            let body = form_urlencoded::Serializer::new(String::new()).append_pair("SAMLResponse", &response).finish();
-            let binding = browser.cookie("localhost", BINDING).expect("the browser is bound").value;
-            relay.end_with(point);
+        if let Point::Written(key) = point {
+            relay.end_with(key);
             tokio::select! {
                 () = relay.ended() => {}
-                answer = pair.post(0, &binding, &body) => panic!("{point} was not reached: {}", answer.status),
+                answer = pair.post_form_of(&tab, 0) => panic!("{key} was not reached: {}", answer.status),
             }
         }
-        pair.kill_the_first().await;
-        pair.lead(&browser, 1);
+        if point != Point::Started {
+            pair.kill_the_first().await;
+            pair.lead(&browser, 1);
+        }
         let asked = pair.idp.requests().len();
         tab.auto_submit().await;
         let mut rounds = 0;
@@ -382,9 +406,22 @@ pub(super) async fn die_at_each_point() {
             tab.auto_submit().await;
         }
         assert_eq!((tab.page().status, tab.page().url.as_str()), (200, &*pair.url("/deep?x=1")), "{point:?}");
-        assert_eq!(rounds, usize::from(point.is_some()), "{point:?}");
+        assert_eq!(rounds, usize::from(matches!(point, Point::Written(_))), "{point:?}");
         assert_eq!(pair.idp.requests().len() - asked, rounds);
     }
+}
+
+pub(super) async fn die_after_the_answer() {
+    let mut pair = Pair::start().await;
+    let browser = pair.browser(0);
+    let mut tab = pair.at_idp(&browser, "/page").await;
+    pair.idp.sign_in(&mut tab, "ada").await;
+    let answer = pair.post_form_of(&tab, 0).await;
+    pair.kill_the_first().await;
+    assert_eq!((answer.status, answer.header("Location").as_deref()), (303, Some("/page")));
+    let headers = answer.head.headers();
+    let (_, set) = headers.iter().find(|(_, value)| value.starts_with("__Host-samlgate=")).expect("a session");
+    assert_eq!(pair.status(1, set.split(';').next().unwrap_or_default()).await, 200);
 }
 
 pub(super) async fn wait_for_redis() {
