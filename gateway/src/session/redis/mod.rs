@@ -40,7 +40,7 @@ const EVERYTHING: u64 = 1 << 53;
 const AT_ONCE: usize = 1_000;
 /// What an address, and all together, may have kept in [`FORM_SECONDS`]. A Redis that strangers fill with forms would take no
 /// session any more.
-const FORM_BYTES_PER_ADDRESS: usize = 32 * 1024 * 1024;
+const FORM_BYTES_PER_ADDRESS: usize = 8 * 1024 * 1024;
 const FORM_BYTES_IN_ALL: usize = 128 * 1024 * 1024;
 
 pub struct RedisStore {
