@@ -44,8 +44,9 @@ pub(super) async fn keep(gateway: &Gateway, exchange: &mut Exchange, journey: &m
         gateway.metrics.form("lost", "not_a_form");
         return Ok(Fate::Dropped);
     };
-    let fate = match read(gateway, exchange).await? {
-        Ok((body, _reading)) => match forms::handle_in(&body) {
+    let reading = gateway.forms.begin_reading(journey::client_address(exchange).ip());
+    let fate = match read(exchange, reading.as_ref()).await? {
+        Ok(body) => match forms::handle_in(&body) {
             Some(handle) => kept_before(gateway, exchange, &handle),
             None => {
                 let form = KeptForm { target: target(gateway, exchange.req_header()), content_type, body };
@@ -53,8 +54,11 @@ pub(super) async fn keep(gateway: &Gateway, exchange: &mut Exchange, journey: &m
             }
         },
         Err(lost) => {
-            // A browser looks for the answer when it has sent everything.
-            exchange::discard_body(exchange).await;
+            // A browser looks for the answer when it has sent everything. Where too much is read already, it has to do
+            // without.
+            if reading.is_some() {
+                exchange::discard_body(exchange).await;
+            }
             Fate::Lost(lost)
         }
     };
@@ -66,17 +70,16 @@ pub(super) async fn keep(gateway: &Gateway, exchange: &mut Exchange, journey: &m
     Ok(fate)
 }
 
-/// The body, and leave to hold it.
-async fn read<'g>(gateway: &'g Gateway, exchange: &mut Exchange) -> Result<Result<(Bytes, forms::Reading<'g>), Lost>> {
+async fn read(exchange: &mut Exchange, leave: Option<&forms::Reading<'_>>) -> Result<Result<Bytes, Lost>> {
     if forms::is_too_large(&exchange.req_header().headers) {
         return Ok(Err(Lost::TooLarge));
     }
-    let Some(reading) = gateway.forms.begin_reading(journey::client_address(exchange).ip()) else {
+    if leave.is_none() {
         return Ok(Err(Lost::TooMuch));
-    };
+    }
     match exchange::read_body(exchange, MAX_FORM_BYTES).await {
         Ok(body) if body.len() > MAX_FORM_BYTES => Ok(Err(Lost::TooLarge)),
-        Ok(body) => Ok(Ok((body, reading))),
+        Ok(body) => Ok(Ok(body)),
         Err(error) if *error.etype() == ErrorType::ReadTimedout => Ok(Err(Lost::TooSlow)),
         Err(error) => Err(error),
     }
