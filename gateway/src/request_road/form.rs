@@ -170,13 +170,15 @@ async fn take(
     if !cookies(gateway, exchange).iter().any(|cookie| cookie.secret.key() == key) {
         return Err(Refusal::FormOfOtherBrowser);
     }
-    let sealed = gateway.stored("take_form", gateway.store().take_form(&key).await)?;
+    let sealed = gateway.stored("form", gateway.store().form(&key).await)?;
     let form = sealed.and_then(|sealed| gateway.forms.open(handle, &sealed, journey.now));
     let form = form.ok_or(Refusal::FormExpired)?;
     if form.target != target(gateway, exchange.req_header()) {
         return Err(Refusal::FormMisdirected);
     }
     let content_type = HeaderValue::from_str(&form.content_type).map_err(|_| Refusal::FormExpired)?;
+    // Of two who have come so far one alone takes it.
+    gateway.stored("take_form", gateway.store().take_form(&key).await)?.ok_or(Refusal::FormExpired)?;
     Ok(Replay { content_type, body: form.body })
 }
 

@@ -223,12 +223,15 @@ async fn another_browser_sends_nothing_and_takes_nothing() {
 #[tokio::test]
 async fn a_form_goes_to_its_own_address_alone() {
     let world = World::start(samlgate()).await;
-    let tab = at_replay(&world).await;
+    let mut tab = at_replay(&world).await;
     let (handle, cookies) = (handle_on(&tab), replay_cookies(&world.browser));
     let answer = post_handle(&world, "/admin/orders", &cookies, &handle).await;
     assert_eq!(answer.status, 400);
     assert!(answer.text().contains("form_misdirected"));
     assert!(posts(&world).is_empty());
+    // It waits there still.
+    tab.auto_submit().await;
+    assert_eq!((tab.page().status, posts(&world)), (200, vec!["a=b".to_owned()]));
 }
 
 #[tokio::test]
