@@ -120,3 +120,43 @@ fn expects_continue(session: &Session) -> bool {
     session.req_header().headers.get(EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
         && session.response_written().is_none()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncWriteExt, duplex};
+    use tokio::time::Instant;
+
+    /// A request that has come so far.
+    async fn begun(sent: &str) -> (Session, tokio::io::DuplexStream) {
+        let (mut client, server) = duplex(64 * 1024);
+        client.write_all(sent.as_bytes()).await.unwrap();
+        let mut session = Session::new_h1(Box::new(server));
+        session.as_downstream_mut().read_request().await.unwrap();
+        (session, client)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_trickles_in_ends_with_its_time() {
+        let (mut session, mut client) = begun("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n").await;
+        let trickle = tokio::spawn(async move {
+            while client.write_all(b"a").await.is_ok() {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        });
+        let start = Instant::now();
+        let error = read_body(&mut session, 1_000).await.unwrap_err();
+        assert_eq!(*error.etype(), ErrorType::ReadTimedout);
+        assert_eq!(start.elapsed().as_secs(), BODY_WITHIN.as_secs());
+        let start = Instant::now();
+        discard_body(&mut session).await;
+        assert_eq!(start.elapsed().as_secs(), BODY_WITHIN.as_secs());
+        trickle.abort();
+    }
+
+    #[tokio::test]
+    async fn of_a_body_that_is_too_long_one_byte_more_is_held() {
+        let (mut session, _client) = begun("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nabcde").await;
+        assert_eq!(read_body(&mut session, 3).await.unwrap(), "abcd");
+    }
+}
