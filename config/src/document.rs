@@ -38,7 +38,6 @@ pub fn reference() -> String {
     for entry in later {
         line(&mut page, &entry);
     }
-    line(&mut page, "- more than one entry under `identity_providers`");
     line(&mut page, "- `https://` servers of upstreams");
     page
 }

@@ -138,7 +138,6 @@ pub(crate) static ROOT: Table = Table {
         "trusted_proxies",
         "proxy_protocol",
         "control_token_file",
-        "revocations_file",
         "audit",
         "branding",
         "tracing",

@@ -235,7 +235,7 @@ fn timeouts(section: &Section<'_>) -> Timeouts {
     Timeouts { connect: read("connect", 5), read: read("read", 60), write: read("write", 60) }
 }
 
-/// Whether everything that `later` matches is taken by `earlier`. Hosts need no look: there is one.
+/// Whether everything that `later` matches is taken by `earlier`.
 fn covers(earlier: &Route, later: &Route) -> bool {
     let below = |prefix: &str, path: &str| {
         prefix == "/" || path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -247,5 +247,6 @@ fn covers(earlier: &Route, later: &Route) -> bool {
     };
     let methods = earlier.methods.is_empty()
         || (!later.methods.is_empty() && later.methods.iter().all(|method| earlier.methods.contains(method)));
-    path && methods
+    let host = earlier.host.is_none() || earlier.host == later.host;
+    path && methods && host
 }

@@ -231,8 +231,12 @@ fn a_route_is_unreachable_only_behind_one_that_matches_all_that_it_matches() {
         ("path_prefix: /, methods: [GET, POST]", "path: /a, methods: [POST]", 1),
         ("path_prefix: /, methods: [GET]", "path: /a, methods: [GET, POST]", 0),
         ("path_prefix: /", "path: /a, methods: [POST]", 1),
+        ("path_prefix: /", "host: 'app.example.com:8443', path: /a", 1),
+        ("path_prefix: /, host: app.example.com", "host: app.example.com, path: /a", 1),
+        ("path_prefix: /, host: app.example.com", "host: 'app.example.com:8443', path: /a", 0),
+        ("path_prefix: /, host: app.example.com", "path: /a", 0),
     ] {
-        let found = warnings(&two(first, second));
+        let found = warnings(&format!("hosts: ['https://app.example.com:8443']\n{}", two(first, second)));
         assert_eq!(found.len(), expected, "{first} before {second}: {found:?}");
     }
 }
