@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use saml_core::{
     Certificate, ClaimNames, EntityId, IdpId, IdpMetadata, IdpSloUrl, NewKeys, ServiceProvider, Sign, SloUrl, SsoUrl,
     TrustError, TrustedIdp,
@@ -60,6 +61,8 @@ pub struct Settings {
     pub prefix: String,
     /// `tls`: certificate and key of the public listener.
     pub tls: Option<TlsFiles>,
+    /// `trusted_proxies`: whose X-Forwarded-For counts, and who may ask the verify endpoints.
+    pub trusted_proxies: Vec<IpNet>,
     /// `threads`: worker threads of the public listener; the number of cores by default.
     pub threads: usize,
     /// What IdPs know us as: `sp_entity_id` (default `<public_url><prefix>/metadata`), `<public_url><prefix>/acs`, `clock_skew`.
@@ -269,8 +272,8 @@ pub struct Route {
     /// Empty: every method.
     pub methods: Vec<String>,
     pub access: Access,
-    /// Index into [`Settings::upstreams`].
-    pub upstream: usize,
+    /// Index into [`Settings::upstreams`]; none where only other proxies may ask about the route.
+    pub upstream: Option<usize>,
     /// `api: true`: 401 JSON, never a redirect.
     pub api: bool,
     /// `host_header`: what the upstream sees as Host; the client's where absent.

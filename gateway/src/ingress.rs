@@ -10,7 +10,7 @@ use pingora::http::RequestHeader;
 use crate::refusal::Refusal;
 
 /// Path and query. A path is read in many ways, so its length is what it costs.
-const MAX_TARGET_BYTES: usize = 16 * 1024;
+pub const MAX_TARGET_BYTES: usize = 16 * 1024;
 
 /// `raw_head` is the head of an HTTP/1 request as it came.
 ///

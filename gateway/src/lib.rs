@@ -40,5 +40,6 @@ pub mod streams;
 pub mod telemetry;
 #[cfg(test)]
 mod testing;
+pub mod trusted_proxies;
 pub mod upstream;
 pub mod verify;

@@ -80,6 +80,18 @@ refusals! {
     NoRoute = "no_route",
         "no route matches the request",
         "add a route; a last one `{ path_prefix: /, access: signed_in, upstream: ... }` matches everything";
+    NoUpstream = "no_upstream",
+        "the route leads to no upstream: other proxies ask about it",
+        "open the address of the proxy in front; or give the route an `upstream`";
+    UntrustedProxy { seen: String } = "untrusted_proxy",
+        "{seen} asked about a request, and is none of `trusted_proxies`",
+        "if it is a proxy of yours, add its address to `trusted_proxies`";
+    AskedUnclear { problem: &'static str } = "asked_unclear",
+        "a proxy asked about a request and did not say which: {problem}",
+        "have the proxy set X-Forwarded-Method, X-Forwarded-Host and X-Forwarded-Uri itself, as in docs/behind-proxies.md";
+    AskedOfOwn = "asked_of_own",
+        "a proxy asked about an address of samlgate's own",
+        "have the proxy send everything under the prefix to samlgate, without asking";
     MethodForbidden { seen: String } = "method_forbidden",
         "the method {seen:?} is not passed on",
         "use a method in capitals; TRACE and CONNECT have no place behind a gateway";

@@ -1,5 +1,6 @@
 //! The request road: from a Pingora session to a decision, and from the decision to what Pingora does.
 
+mod asked;
 mod form;
 mod journey;
 mod record;
@@ -17,7 +18,7 @@ use pingora::Result;
 use pingora::http::RequestHeader;
 use pingora::proxy::Session as Exchange;
 
-use crate::decide::{ClientKind, Decision, Endpoint, RequestFacts, decide};
+use crate::decide::{ClientKind, Decision, Endpoint, Permit, RequestFacts, decide};
 use crate::endpoints::{self, Call};
 use crate::exchange::{self, Afterwards};
 use crate::ingress;
@@ -44,12 +45,19 @@ pub async fn enter(gateway: &Gateway, exchange: &mut Exchange, journey: &mut Jou
     if let Err(refusal) = receive(exchange) {
         return refuse(gateway, exchange, journey, &refusal, Afterwards::Close).await;
     }
+    if let Some((proxy, below)) = gateway.policy.asked_by(exchange.req_header().uri.path()) {
+        let below = below.to_owned();
+        return asked::answer(gateway, exchange, journey, proxy, &below).await;
+    }
     journey.session = match session_of(gateway, exchange.req_header(), journey).await {
         Ok(session) => session,
         Err(refusal) => return refuse(gateway, exchange, journey, &refusal, Afterwards::KeepOpen).await,
     };
     let session = journey.session.as_ref();
     match decide(&gateway.policy, &facts(exchange.req_header(), session.is_some()), session, journey.now) {
+        Decision::Forward(permit) if !leads_somewhere(gateway, &permit) => {
+            refuse(gateway, exchange, journey, &Refusal::NoUpstream, Afterwards::KeepOpen).await
+        }
         Decision::Forward(permit) => {
             if form::may_replay(gateway, exchange.req_header(), journey) {
                 match form::replay(gateway, exchange, journey).await? {
@@ -105,12 +113,17 @@ fn facts(request: &RequestHeader, is_signed_in: bool) -> RequestFacts<'_> {
         authority: ingress::authority(request),
         path: request.uri.path(),
         client: if is_signed_in { ClientKind::Background } else { client_of(request) },
-        upgrade_origin: request
-            .headers
-            .get(ORIGIN)
-            .filter(|_| ingress::is_websocket(request))
-            .map(|origin| origin.to_str().unwrap_or("unreadable")),
+        upgrade_origin: upgrade_origin(request),
     }
+}
+
+fn upgrade_origin(request: &RequestHeader) -> Option<&str> {
+    let origin = request.headers.get(ORIGIN).filter(|_| ingress::is_websocket(request))?;
+    Some(origin.to_str().unwrap_or("unreadable"))
+}
+
+fn leads_somewhere(gateway: &Gateway, permit: &Permit) -> bool {
+    gateway.settings.routes.get(permit.route()).is_some_and(|route| route.upstream.is_some())
 }
 
 fn client_of(request: &RequestHeader) -> ClientKind {
@@ -130,7 +143,7 @@ async fn serve(
     } else {
         Bytes::new()
     };
-    let client = journey::client_address(exchange);
+    let client = journey::client_address(gateway, exchange);
     let request = exchange.req_header();
     let browser = Browser::of(&request.headers);
     let call = Call {
@@ -141,7 +154,7 @@ async fn serve(
         path: request.uri.path(),
         query: request.uri.query(),
         body: &body,
-        client: client.ip(),
+        client,
         session: journey.session.as_ref(),
         browser: &browser,
         request_id: journey.request_id.as_str(),

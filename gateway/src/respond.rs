@@ -309,6 +309,24 @@ fn plain(refusal: &Refusal) -> Plain {
             "Open the application from its start page.",
             Offer::Nothing,
         ),
+        Refusal::NoUpstream | Refusal::AskedOfOwn => say(
+            StatusCode::NOT_FOUND,
+            "There is nothing at this address",
+            "The application is reached under another address.",
+            Offer::Nothing,
+        ),
+        Refusal::UntrustedProxy { .. } => say(
+            StatusCode::FORBIDDEN,
+            "This address is for the proxies in front of the application",
+            "Open the application from its start page.",
+            Offer::Nothing,
+        ),
+        Refusal::AskedUnclear { .. } => say(
+            StatusCode::BAD_REQUEST,
+            "The request could not be judged",
+            "Tell your administrator the code below.",
+            Offer::Nothing,
+        ),
         Refusal::CrossSiteRequest => say(
             StatusCode::FORBIDDEN,
             "This request came from another site",

@@ -22,6 +22,7 @@ use crate::session::{
     CookieScope, FormSecret, Landing, MemoryStore, RandomError, RedisStore, SealedStore, SessionLimits, SessionStore,
     Sessions, StoreError,
 };
+use crate::trusted_proxies::TrustedProxies;
 use crate::upstream::Upstreams;
 use crate::verify::Verifier;
 
@@ -32,6 +33,7 @@ pub struct Gateway {
     pub site: Site,
     pub cookies: CookieScope,
     pub sessions: Sessions,
+    pub proxies: TrustedProxies,
     pub upstreams: Upstreams,
     pub verifier: Verifier,
     pub forms: Forms,
@@ -78,6 +80,7 @@ impl Gateway {
             site: Site::new(&settings),
             cookies,
             sessions: Sessions::new(store, &limits),
+            proxies: TrustedProxies::new(&settings.trusted_proxies),
             upstreams: Upstreams::new(&settings.upstreams),
             verifier: Verifier::new(settings.threads),
             forms: Forms::new(&keys, settings.service_provider.entity_id.as_str())?,

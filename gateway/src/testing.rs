@@ -26,6 +26,7 @@ pub(crate) fn settings() -> Settings {
         admin_listen: ([127, 0, 0, 1], 0).into(),
         prefix: "/saml".to_owned(),
         tls: None,
+        trusted_proxies: Vec::new(),
         threads: 1,
         service_provider: ServiceProvider {
             entity_id: EntityId::parse("https://app.example.com/saml/metadata").unwrap(),
@@ -91,7 +92,7 @@ pub(crate) fn route(path: PathMatch, access: Access) -> Route {
         path,
         methods: Vec::new(),
         access,
-        upstream: 0,
+        upstream: Some(0),
         api: false,
         host_header: None,
         identity_jwt: None,

@@ -6,6 +6,8 @@
 pub mod attacks;
 pub mod browser;
 pub mod demo;
+#[cfg(feature = "fronts")]
+pub mod fronts;
 pub mod gateway;
 pub mod http1;
 pub mod idp;
@@ -18,6 +20,8 @@ pub mod replicas;
 mod report;
 #[cfg(feature = "stores")]
 pub mod stores;
+#[cfg(any(feature = "fronts", feature = "stores"))]
+mod suite;
 pub mod transplant;
 pub mod upstream;
 pub mod weak;

@@ -161,9 +161,9 @@ fn page(grid: &str, moved: &str) -> String {
          - One Redis is full with {} users, or with {} if the balancer is not sticky: then each replica reads each session and tells when it\n\
          \x20 was seen. Its memory is full with {}.\n\
          - The processors of the replicas are full with {} users.\n\n\
-         This version reads no `X-Forwarded-For` and no PROXY protocol: behind a balancer that ends connections all do come from one\n\
-         address, its own. For more than a few hundred thousand users it must pass connections on with their addresses. Then, in this\n\
-         order: keep browsers at a replica, more Redis, more replicas. The bound in all is a constant.\n\n\
+         Behind a balancer that ends connections all do come from one address, its own, until `trusted_proxies` names it: for more than\n\
+         a few hundred thousand users, name it. Then, in this order: keep browsers at a replica, more Redis, more replicas. The bound\n\
+         in all is a constant.\n\n\
          ![use of each part over users](storm.svg)\n\n",
         most_users(|_| (), |it| it.pending.share < 1.0),
         most_users(|_| (), |it| it.refused < NOTICED),

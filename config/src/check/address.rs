@@ -1,7 +1,8 @@
 //! Origins, authorities, sockets and upstream servers.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
+use ipnet::IpNet;
 use url::Url;
 
 use super::Fault;
@@ -72,6 +73,27 @@ pub(crate) fn socket(text: &str) -> Result<SocketAddr, Fault> {
         };
         Fault::new("is no IP address with a port", cure)
     })
+}
+
+/// An address, or a network in CIDR notation.
+pub(crate) fn network(text: &str) -> Result<IpNet, Fault> {
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Ok(address.to_canonical().into());
+    }
+    let network: IpNet = text.parse().map_err(|_| {
+        Fault::new(
+            "is no IP address and no network",
+            "write an address such as `10.0.0.7`, or a network such as `10.0.0.0/8`",
+        )
+    })?;
+    if network.trunc() != network {
+        let problem = "is an address inside a network";
+        return Err(Fault::new(
+            problem,
+            format!("write `{}`, or `{}` for that one address", network.trunc(), network.addr()),
+        ));
+    }
+    Ok(network)
 }
 
 /// A server of an upstream.

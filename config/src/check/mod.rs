@@ -7,7 +7,7 @@ mod header;
 mod nearest;
 mod route_path;
 
-pub(crate) use address::{authority, origin, redis_server, server, socket};
+pub(crate) use address::{authority, network, origin, redis_server, server, socket};
 pub(crate) use domain::{cookie_domain, is_of_domain};
 pub use file::EXPIRY_WARNING_DAYS;
 pub(crate) use file::{

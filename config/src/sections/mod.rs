@@ -45,6 +45,13 @@ pub(crate) static ROOT: Table = Table {
             "`127.0.0.1:9090`",
             "IP address and port of `/metrics`, `/healthz` and `/readyz`",
         ),
+        Key::optional(
+            "trusted_proxies",
+            Kind::List(&Kind::Text),
+            "none",
+            "addresses and networks of the proxies in front, such as `[10.0.0.0/8, 192.0.2.7]`: their `X-Forwarded-For` names the \
+             client, and they may ask the verify endpoints",
+        ),
         Key::optional("prefix", Kind::Text, "`/saml`", "the path that our own endpoints lie under"),
         Key::optional("tls", Kind::Section(&server::TLS), "plain http", "TLS on the public listener"),
         Key::optional(
@@ -76,9 +83,10 @@ pub(crate) static ROOT: Table = Table {
             "`true`",
             "show the page with the login buttons; `false` goes straight to the IdP where there is one (and the fragment of the address, `#...`, is then lost)",
         ),
-        Key::required(
+        Key::optional(
             "upstreams",
             Kind::Named(&upstreams::TABLE),
+            "none, where other proxies reach the applications",
             "the applications, each under a name that routes use",
         ),
         Key::required(
@@ -134,16 +142,7 @@ pub(crate) static ROOT: Table = Table {
             "how long requests in flight may take after SIGTERM",
         ),
     ],
-    later: &[
-        "trusted_proxies",
-        "proxy_protocol",
-        "control_token_file",
-        "audit",
-        "branding",
-        "tracing",
-        "otlp",
-        "limits",
-    ],
+    later: &["proxy_protocol", "control_token_file", "audit", "branding", "tracing", "otlp", "limits"],
 };
 
 /// A choice that the settings offer, by its word.
@@ -169,6 +168,7 @@ pub(crate) fn read(root: &Section<'_>, findings: &mut Findings) -> Option<Settin
     let prefix = server::prefix(root, findings);
     let (listen, admin_listen) = server::listeners(root, findings);
     let tls = server::tls(root, findings);
+    let trusted_proxies = server::trusted_proxies(root, findings);
     let service_provider =
         public_url.as_ref().and_then(|public_url| service_provider(root, public_url, &prefix, findings));
     let slo_url = public_url.as_ref().and_then(|public_url| {
@@ -189,8 +189,13 @@ pub(crate) fn read(root: &Section<'_>, findings: &mut Findings) -> Option<Settin
         _ => Vec::new(),
     };
     let cookie_domain = hosts::cookie_domain(root, &accepted, findings);
-    let surroundings =
-        routes::Surroundings { accepted: &accepted, prefix: &prefix, upstreams: &upstreams, idps: &idps };
+    let surroundings = routes::Surroundings {
+        accepted: &accepted,
+        prefix: &prefix,
+        upstreams: &upstreams,
+        idps: &idps,
+        has_askers: root.has("trusted_proxies"),
+    };
     let routes = routes::read(root, &surroundings, findings);
     let session = session::read(root, store, keys_dir.as_deref(), cookie_domain, findings);
     let identity_headers = identity_headers::read(root, findings);
@@ -201,6 +206,7 @@ pub(crate) fn read(root: &Section<'_>, findings: &mut Findings) -> Option<Settin
         admin_listen: admin_listen?,
         prefix,
         tls,
+        trusted_proxies,
         threads: server::threads(root),
         service_provider: service_provider?,
         slo_url: slo_url?,

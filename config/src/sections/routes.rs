@@ -29,7 +29,12 @@ pub(crate) static TABLE: Table = Table {
             Kind::ChoiceOrSection(&access::WORDS, &access::TABLE),
             "`public`, `signed_in`, or a map of groups, emails and email_domains",
         ),
-        Key::required("upstream", Kind::Text, "the name of an upstream"),
+        Key::optional(
+            "upstream",
+            Kind::Text,
+            "none: only `trusted_proxies` may ask about the route, at the verify endpoints",
+            "the name of an upstream",
+        ),
         Key::optional("api", Kind::Boolean, "`false`", "without a session: 401 JSON, never a redirect"),
         Key::optional("host_header", Kind::Text, "the client's", "the Host that the upstream sees"),
         Key::optional(
@@ -65,6 +70,8 @@ pub(crate) struct Surroundings<'s> {
     pub(crate) upstreams: &'s [Upstream],
     /// Of the identity providers.
     pub(crate) idps: &'s [IdpId],
+    /// Other proxies may ask, so that a route need lead nowhere.
+    pub(crate) has_askers: bool,
 }
 
 /// `None` where any of them has a mistake: a route that went missing could open what it was to close.
@@ -105,7 +112,7 @@ fn route(id: String, section: &Section<'_>, surroundings: &Surroundings<'_>, fin
     let host = host(section, surroundings.accepted, findings);
     let methods = methods(section, findings);
     let access = access::read(section, surroundings.idps, findings);
-    let upstream = upstream(section, surroundings.upstreams, findings);
+    let upstream = upstream(section, surroundings, findings);
     let host_header = section
         .text("host_header")
         .and_then(|text| accept(check::authority(text), || section.place("host_header"), findings));
@@ -185,8 +192,19 @@ fn methods(section: &Section<'_>, findings: &mut Findings) -> Vec<String> {
     methods
 }
 
-fn upstream(section: &Section<'_>, upstreams: &[Upstream], findings: &mut Findings) -> Option<usize> {
-    let name = section.text("upstream")?;
+/// `Some(None)` for a route that leads nowhere.
+fn upstream(section: &Section<'_>, surroundings: &Surroundings<'_>, findings: &mut Findings) -> Option<Option<usize>> {
+    let upstreams = surroundings.upstreams;
+    let Some(name) = section.text("upstream") else {
+        if section.has("upstream") {
+            return None;
+        }
+        if !surroundings.has_askers {
+            let cure = "write `upstream:` with the name of an upstream; or list the proxies that ask about it under `trusted_proxies`";
+            findings.refuse(section.place("upstream"), "is missing", cure);
+        }
+        return Some(None);
+    };
     let found = upstreams.iter().position(|upstream| upstream.name == name);
     if found.is_none() {
         let known: Vec<&str> = upstreams.iter().map(|upstream| upstream.name.as_str()).collect();
@@ -197,7 +215,7 @@ fn upstream(section: &Section<'_>, upstreams: &[Upstream], findings: &mut Findin
         };
         findings.refuse(section.place("upstream"), "is no upstream", cure);
     }
-    found
+    found.map(Some)
 }
 
 fn warn_of_unused_upstreams(

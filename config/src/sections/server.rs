@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::thread;
 
+use ipnet::IpNet;
+
 use super::{Word, accept, file};
 use crate::check;
 use crate::settings::{LogFormat, LogSettings, TlsFiles};
@@ -85,6 +87,24 @@ pub(crate) fn tls(root: &Section<'_>, findings: &mut Findings) -> Option<TlsFile
     let certificate_file = file(&tls, "certificate_file", |path| check::tls_certificate(path), findings);
     let key_file = file(&tls, "key_file", |path| check::tls_key(path), findings);
     Some(TlsFiles { certificate_file: certificate_file?, key_file: key_file? })
+}
+
+/// `trusted_proxies`.
+pub(crate) fn trusted_proxies(root: &Section<'_>, findings: &mut Findings) -> Vec<IpNet> {
+    let mut networks = Vec::new();
+    for (index, text) in root.texts("trusted_proxies") {
+        let place = || root.place_in_list("trusted_proxies", index);
+        let Some(network) = accept(check::network(text), place, findings) else { continue };
+        if networks.contains(&network) {
+            findings.refuse(place(), "is listed twice", "remove one of the two");
+        }
+        if network.prefix_len() == 0 {
+            let problem = "trusts everybody: any client can then say that it has another address";
+            findings.warn(place(), problem, "name the addresses of your proxies");
+        }
+        networks.push(network);
+    }
+    networks
 }
 
 pub(crate) fn keys_dir(root: &Section<'_>, findings: &mut Findings) -> Option<PathBuf> {

@@ -52,7 +52,7 @@ fn minimal_settings_have_the_documented_defaults() {
         (route.timeouts.connect.as_secs(), route.timeouts.read.as_secs(), route.timeouts.write.as_secs()),
         (5, 60, 60)
     );
-    assert_eq!((route.upstream, route.api, &route.identity_jwt), (0, false, &None));
+    assert_eq!((route.upstream, route.api, &route.identity_jwt), (Some(0), false, &None));
 }
 
 #[test]
@@ -164,7 +164,7 @@ fn routes_name_upstreams_by_index() {
         .replace("upstream: app }", "upstream: app }\n  - { path: /o, access: public, upstream: other }");
     let settings = Folder::new().accepted(&yaml).settings;
     let names: Vec<&str> =
-        settings.routes.iter().map(|route| settings.upstreams[route.upstream].name.as_str()).collect();
+        settings.routes.iter().map(|route| settings.upstreams[route.upstream.unwrap()].name.as_str()).collect();
     assert_eq!(names, ["app", "other"]);
     let servers: Vec<String> = settings.upstreams[0].servers.iter().map(ToString::to_string).collect();
     assert_eq!(servers, ["[::1]:1", "other:2"]);
@@ -239,4 +239,15 @@ fn a_route_is_unreachable_only_behind_one_that_matches_all_that_it_matches() {
         let found = warnings(&format!("hosts: ['https://app.example.com:8443']\n{}", two(first, second)));
         assert_eq!(found.len(), expected, "{first} before {second}: {found:?}");
     }
+}
+
+#[test]
+fn proxies_in_front_are_addresses_and_networks_and_may_be_all_that_reaches_applications() {
+    let yaml = instead(", upstream: app }", " }").replace("upstreams:\n  app: { servers: ['127.0.0.1:3000'] }\n", "");
+    let settings =
+        Folder::new().accepted(&format!("trusted_proxies: [10.0.0.0/8, '::1', '::ffff:192.0.2.7']\n{yaml}")).settings;
+    let networks: Vec<String> = settings.trusted_proxies.iter().map(ToString::to_string).collect();
+    assert_eq!(networks, ["10.0.0.0/8", "::1/128", "192.0.2.7/32"]);
+    assert_eq!((settings.upstreams.len(), settings.routes[0].upstream), (0, None));
+    check_warning(&with("trusted_proxies: [0.0.0.0/0]"), "trusted_proxies[0]", "trusts everybody");
 }

@@ -36,11 +36,11 @@ fn schema_describes_every_key_of_the_example_and_no_later_one() {
         let key = line.split(':').next().unwrap();
         assert!(schema["properties"][key].is_object(), "{key}");
     }
-    assert!(schema["properties"]["trusted_proxies"].is_null());
+    assert!(schema["properties"]["proxy_protocol"].is_null());
     assert_eq!(schema["additionalProperties"], false);
     let stores = &schema["properties"]["session"]["properties"]["store"]["enum"];
     assert_eq!(*stores, serde_json::json!(["memory", "redis", "sealed"]));
-    assert_eq!(schema["required"], serde_json::json!(["public_url", "identity_providers", "upstreams", "routes"]));
+    assert_eq!(schema["required"], serde_json::json!(["public_url", "identity_providers", "routes"]));
     let idp = &schema["properties"]["identity_providers"]["items"];
     assert_eq!(idp["properties"]["certificate_file"]["oneOf"][1]["type"], "array");
     assert_eq!(schema["properties"]["routes"]["items"]["properties"]["access"]["oneOf"][0]["enum"][1], "signed_in");

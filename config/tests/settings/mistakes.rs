@@ -231,12 +231,22 @@ fn refuses_wrong_identity_headers() {
 }
 
 #[test]
+fn refuses_proxies_that_are_no_addresses() {
+    let proxies = |list: &str| with(&format!("trusted_proxies: {list}"));
+    check(&[
+        (proxies("[proxy.internal]"), "trusted_proxies[0]", "no IP address"),
+        (proxies("[10.1.2.3/8]"), "trusted_proxies[0]", "`10.0.0.0/8`"),
+        (proxies("[10.0.0.1, 10.0.0.1/32]"), "trusted_proxies[1]", "listed twice"),
+        (proxies("[]"), "trusted_proxies", "empty list"),
+        (instead(", upstream: app }", " }"), "routes[0].upstream", "`trusted_proxies`"),
+    ]);
+}
+
+#[test]
 fn refuses_what_later_versions_bring() {
     let route = |more: &str| with_first_route(&format!("{{ path: /x, access: signed_in, upstream: app, {more} }}"));
     let mut cases = Vec::new();
-    for key in
-        ["trusted_proxies", "proxy_protocol", "control_token_file", "audit", "branding", "tracing", "otlp", "limits"]
-    {
+    for key in ["proxy_protocol", "control_token_file", "audit", "branding", "tracing", "otlp", "limits"] {
         cases.push((with(&format!("{key}: 1")), key.to_owned()));
     }
     for key in ["encryption", "decryption_keys", "second_opinion"] {
@@ -318,7 +328,7 @@ fn yaml_that_does_not_parse_is_one_mistake_with_its_line_and_column() {
 fn an_empty_file_lacks_what_is_required() {
     for yaml in ["", "# nothing", "{}", "null"] {
         let paths: Vec<String> = Folder::new().refused(yaml).iter().map(|error| error.path.clone()).collect();
-        assert_eq!(paths, ["public_url", "identity_providers", "upstreams", "routes",][..], "{yaml:?}");
+        assert_eq!(paths, ["public_url", "identity_providers", "routes"], "{yaml:?}");
     }
 }
 

@@ -77,6 +77,17 @@ pub enum Decision {
     Refuse(Refusal),
 }
 
+/// A proxy that asks us about a request, by how it asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AskingProxy {
+    /// `auth_request`: the status counts, and 401 is all it knows of logins.
+    Nginx,
+    /// ForwardAuth, and Caddy's `forward_auth`: an answer other than 2xx goes to the client.
+    Traefik,
+    /// ext_authz over HTTP: the same, and the path that is asked about stands behind that of the endpoint.
+    Envoy,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Endpoint {
     Login,

@@ -4,7 +4,7 @@ use config::{Access, Origin, PathMatch, Settings};
 
 use super::hosts::Hosts;
 use super::path::is_under;
-use super::{Endpoint, RequestFacts};
+use super::{AskingProxy, Endpoint, RequestFacts};
 
 use crate::refusal::Refusal;
 
@@ -77,6 +77,19 @@ impl Policy {
             .find(|(_, route)| matches(route, host, facts, reading))
             .map(|(index, route)| Place::Route(index, route))
             .ok_or(Refusal::NoRoute)
+    }
+
+    /// Who asks by calling this raw path, and what of it is the path that is asked about.
+    pub fn asked_by<'p>(&self, path: &'p str) -> Option<(AskingProxy, &'p str)> {
+        let endpoint = path.strip_prefix(self.prefix.as_str())?.strip_prefix("/auth/")?;
+        match endpoint {
+            "nginx" => Some((AskingProxy::Nginx, "")),
+            "traefik" => Some((AskingProxy::Traefik, "")),
+            _ => {
+                let below = endpoint.strip_prefix("envoy").filter(|below| below.starts_with('/'))?;
+                Some((AskingProxy::Envoy, below))
+            }
+        }
     }
 
     fn endpoint(&self, path: &str) -> Option<Endpoint> {

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use config::{Claim, HeaderPreset, Scheme, Settings};
 use http::header::{CACHE_CONTROL, COOKIE, SET_COOKIE};
-use http::{HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use pingora::http::{RequestHeader, ResponseHeader};
 
 pub use claims::{ClaimValues, GROUPS_LIMIT};
@@ -110,12 +110,44 @@ impl IdentityHeaders {
         insert(request, "X-Forwarded-Proto", Ok::<_, NotAValue>(scheme(context.scheme)))?;
         insert(request, "X-Forwarded-Host", HeaderValue::from_str(context.host))?;
         if let Some(session) = identity {
-            self.introduce(request, session)?;
+            for (name, value) in self.values_of(session) {
+                if let Some(value) = value? {
+                    insert(request, name.to_owned(), HeaderValue::try_from(value))?;
+                }
+            }
             if let Some(jwt) = jwt {
                 insert(request, JWT_HEADER, HeaderValue::from_str(jwt))?;
             }
         }
         Ok(())
+    }
+
+    /// For a proxy that copies them from our answer over what the client sent: each header that could be set, empty where it
+    /// has no value, and Cookie without ours.
+    ///
+    /// # Errors
+    /// The user's groups do not fit into a header.
+    pub fn fill(
+        &self,
+        headers: &mut HeaderMap,
+        request: &HeaderMap,
+        identity: Option<&Session>,
+        jwt: Option<&str>,
+    ) -> Result<(), Refusal> {
+        let nothing = HeaderValue::from_static("");
+        let mut set = |name: &str, value: Option<String>| {
+            let written = value.map_or(Ok(nothing.clone()), HeaderValue::try_from);
+            let value = written.map_err(|problem| unwritable(name, &problem))?;
+            let name = HeaderName::try_from(name).map_err(|problem| unwritable(name, &problem))?;
+            headers.insert(name, value);
+            Ok(())
+        };
+        set("Cookie", foreign_cookies(request))?;
+        set(JWT_HEADER, jwt.map(str::to_owned))?;
+        match identity {
+            Some(session) => self.values_of(session).try_for_each(|(name, value)| set(name, value?)),
+            None => self.set.iter().try_for_each(|(name, _)| set(name, None)),
+        }
     }
 
     fn strip(&self, request: &mut RequestHeader) {
@@ -127,17 +159,15 @@ impl IdentityHeaders {
         }
     }
 
-    fn introduce(&self, request: &mut RequestHeader, session: &Session) -> Result<(), Refusal> {
-        for (name, source) in &self.set {
+    /// Each header with what it says of the person, if it says anything.
+    fn values_of(&self, session: &Session) -> impl Iterator<Item = (&str, Result<Option<String>, Refusal>)> {
+        self.set.iter().map(|(name, source)| {
             let value = match source {
-                Source::Claim(claim) => self.values.header(claim, &session.record)?,
-                Source::FullName => self.values.full_name(&session.record),
+                Source::Claim(claim) => self.values.header(claim, &session.record),
+                Source::FullName => Ok(self.values.full_name(&session.record)),
             };
-            if let Some(value) = value {
-                insert(request, name.clone(), HeaderValue::try_from(value))?;
-            }
-        }
-        Ok(())
+            (name.as_str(), value)
+        })
     }
 }
 
@@ -195,6 +225,16 @@ fn strip_cookies(request: &mut RequestHeader) -> Result<(), Refusal> {
         request.append_header("Cookie", value).map_err(|problem| unwritable("Cookie", &problem))?;
     }
     Ok(())
+}
+
+/// The Cookie headers of a request as one, without ours; nothing where one is no text.
+fn foreign_cookies(request: &HeaderMap) -> Option<String> {
+    let rest = request.get_all(COOKIE).iter().filter_map(|value| match strip_own(value.as_bytes()) {
+        Stripped::Nothing => None,
+        Stripped::Unchanged => Some(value.as_bytes().to_vec()),
+        Stripped::Rest(rest) => Some(rest),
+    });
+    String::from_utf8(rest.collect::<Vec<_>>().join(b"; ".as_slice())).ok()
 }
 
 fn scheme(scheme: Scheme) -> HeaderValue {

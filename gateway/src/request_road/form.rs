@@ -44,7 +44,7 @@ pub(super) async fn keep(gateway: &Gateway, exchange: &mut Exchange, journey: &m
         gateway.metrics.form("lost", "not_a_form");
         return Ok(Fate::Dropped);
     };
-    let reading = gateway.forms.begin_reading(journey::client_address(exchange).ip());
+    let reading = gateway.forms.begin_reading(journey::client_address(gateway, exchange));
     let fate = match read(exchange, reading.as_ref()).await? {
         Ok(body) => match forms::handle_in(&body) {
             Some(handle) => kept_before(gateway, exchange, &handle),
@@ -119,7 +119,7 @@ async fn put(
     let random = |error: crate::session::RandomError| Refusal::Internal { problem: error.to_string() };
     let secret = gateway.forms.new_secret().map_err(random)?;
     let sealed = gateway.forms.seal(&secret, form, journey.now).map_err(random)?;
-    let client = journey::client_address(exchange).ip();
+    let client = journey::client_address(gateway, exchange);
     let put = gateway.store().put_form(&secret.key(), sealed, journey.now, client).await;
     Ok(match gateway.stored("put_form", put)? {
         KeepOutcome::Kept => Ok(secret),

@@ -1,7 +1,7 @@
 //! One request under way: what the phases hand to one another.
 
 use std::borrow::Cow;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
@@ -113,7 +113,10 @@ pub async fn peer(gateway: &Gateway, journey: &mut Journey) -> Result<HttpPeer> 
     let Some(route) = gateway.settings.routes.get(index) else {
         return Err(journey.fail(Refusal::NoRoute));
     };
-    match gateway.upstreams.peer(route.upstream, &route.timeouts).await {
+    let Some(upstream) = route.upstream else {
+        return Err(journey.fail(Refusal::NoUpstream));
+    };
+    match gateway.upstreams.peer(upstream, &route.timeouts).await {
         Ok((address, peer)) => {
             journey.server = Some(address);
             Ok(peer)
@@ -139,7 +142,7 @@ pub fn dress_request(
     };
     let host = host_of(gateway, exchange.req_header());
     let context =
-        ForwardedContext { client_addr: client_address(exchange).ip(), scheme: host.scheme, host: &host.authority };
+        ForwardedContext { client_addr: client_address(gateway, exchange), scheme: host.scheme, host: &host.authority };
     let jwt = jwt(gateway, route, host, identity.as_deref(), journey.now).map_err(|refusal| journey.fail(refusal))?;
     gateway
         .identity_headers
@@ -152,7 +155,7 @@ pub fn dress_request(
     journey.replay.as_ref().map_or(Ok(()), |replay| replay.dress(request))
 }
 
-fn jwt(
+pub(super) fn jwt(
     gateway: &Gateway,
     route: &Route,
     host: &Origin,
@@ -188,10 +191,17 @@ pub fn hear(journey: &Journey) {
 /// Each server is tried once.
 pub fn may_try_another_server(gateway: &Gateway, journey: &Journey) -> bool {
     let route = journey.permit.as_ref().and_then(|permit| gateway.settings.routes.get(permit.route()));
-    route.is_some_and(|route| journey.servers_tried < gateway.upstreams.servers_of(route.upstream))
+    let upstream = route.and_then(|route| route.upstream);
+    upstream.is_some_and(|upstream| journey.servers_tried < gateway.upstreams.servers_of(upstream))
 }
 
-pub(super) fn client_address(exchange: &Exchange) -> SocketAddr {
+/// Who asks: the other end of the connection, or whom trusted proxies name.
+pub(super) fn client_address(gateway: &Gateway, exchange: &Exchange) -> IpAddr {
+    gateway.proxies.client(peer_address(exchange), &exchange.req_header().headers)
+}
+
+/// The other end of the connection.
+pub(super) fn peer_address(exchange: &Exchange) -> IpAddr {
     let address = exchange.as_downstream().client_addr().and_then(|address| address.as_inet());
-    address.copied().unwrap_or(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)))
+    address.map_or(Ipv4Addr::UNSPECIFIED.into(), SocketAddr::ip)
 }

@@ -70,7 +70,7 @@ pub fn record(gateway: &Gateway, exchange: &Exchange, error: Option<&Error>, jou
         &Line {
             request_id: &journey.request_id,
             route: route_index(journey),
-            client: client_address(exchange).ip(),
+            client: client_address(gateway, exchange),
             method: &request.method,
             path: request.uri.path(),
             outcome: journey.outcome,

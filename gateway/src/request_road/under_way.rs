@@ -69,7 +69,7 @@ pub(super) fn begin(gateway: &Gateway, exchange: &Exchange, journey: &Journey) {
         .settings
         .log
         .access
-        .then(|| Origin { client: client_address(exchange).ip(), path: cut_path(request.uri.path()).into() });
+        .then(|| Origin { client: client_address(gateway, exchange), path: cut_path(request.uri.path()).into() });
     let request = UnderWay {
         session: Arc::clone(session),
         request_id: journey.request_id,

@@ -7,19 +7,11 @@ mod redis;
 mod relay;
 mod replicas;
 
-use std::pin::Pin;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::task::{LocalSet, spawn_local};
-use tokio::time::timeout;
 
-use crate::report::Report;
-
-/// No check waits for anything longer.
-const PATIENCE: Duration = Duration::from_secs(120);
+use crate::suite::{self, Check, checks};
 
 /// Session stores against real servers.
 #[derive(Parser)]
@@ -43,16 +35,11 @@ enum Part {
     Replicas,
 }
 
-/// A claim, and what shows it.
-type Check = (&'static str, fn() -> Pin<Box<dyn Future<Output = ()>>>);
-
-macro_rules! checks {
-    ($($claim:literal => $check:expr),+ $(,)?) => {
-        vec![$(($claim, (|| Box::pin($check)) as fn() -> Pin<Box<dyn Future<Output = ()>>>)),+]
-    };
-}
-
 impl Part {
+    fn name(self) -> String {
+        self.to_possible_value().expect("no part is hidden").get_name().to_owned()
+    }
+
     fn checks(self) -> Vec<Check> {
         match self {
             Self::Single => checks![
@@ -104,37 +91,5 @@ pub fn main() -> ExitCode {
         parts.flat_map(|part| part.checks()).for_each(|(claim, _)| println!("{claim}"));
         return ExitCode::SUCCESS;
     }
-    let runtime = match tokio::runtime::Runtime::new() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("the runtime cannot start: {error}");
-            return ExitCode::FAILURE;
-        }
-    };
-    // What failed is told by the report; here, where.
-    std::panic::set_hook(Box::new(|panic| {
-        if let Some(place) = panic.location() {
-            eprintln!("          at {place}");
-        }
-    }));
-    runtime.block_on(async {
-        let mut stopped = signal(SignalKind::terminate()).expect("a handler can be set");
-        tokio::select! {
-            code = run(parts.copied().collect()) => code,
-            _ = stopped.recv() => ExitCode::FAILURE,
-        }
-    })
-}
-
-async fn run(parts: Vec<Part>) -> ExitCode {
-    let mut report = Report::new();
-    for part in parts {
-        report.heading(part.to_possible_value().expect("no part is hidden").get_name(), "");
-        for (claim, check) in part.checks() {
-            let check = async move { timeout(PATIENCE, check()).await.expect("it took too long") };
-            let done = LocalSet::new().run_until(async { spawn_local(check).await }).await;
-            report.check(claim, done, String::new);
-        }
-    }
-    report.finish()
+    suite::run(parts.map(|part| (part.name(), part.checks())))
 }

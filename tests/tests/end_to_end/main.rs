@@ -1,6 +1,7 @@
 //! samlgate as a process, between a JumpCloud-like IdP, a browser with a strict cookie jar and an
 //! application that shows what reached it.
 
+mod asked;
 mod attacks;
 mod check;
 mod control;
