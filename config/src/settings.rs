@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -63,6 +64,7 @@ pub struct Settings {
     pub tls: Option<TlsFiles>,
     /// `trusted_proxies`: whose X-Forwarded-For counts, and who may ask the verify endpoints.
     pub trusted_proxies: Vec<IpNet>,
+    pub limits: LoginLimits,
     /// `threads`: worker threads of the public listener; the number of cores by default.
     pub threads: usize,
     /// What IdPs know us as: `sp_entity_id` (default `<public_url><prefix>/metadata`), `<public_url><prefix>/acs`, `clock_skew`.
@@ -96,6 +98,15 @@ impl Settings {
         let is_on = self.identity_providers.iter().any(|idp| idp.single_logout != SingleLogout::Off);
         is_on.then_some(&self.slo_url)
     }
+}
+
+/// `limits`: how many logins may be begun, and as many responses come, in a minute.
+#[derive(Debug, Clone)]
+pub struct LoginLimits {
+    /// Of an IPv4 address or an IPv6 /64; default 600.
+    pub per_address: NonZeroU32,
+    /// Default 30,000.
+    pub in_all: NonZeroU32,
 }
 
 #[derive(Debug, Clone)]

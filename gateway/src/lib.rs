@@ -18,6 +18,7 @@ pub mod ingress;
 pub mod keys;
 mod keys_command;
 pub mod lifecycle;
+pub mod limits;
 pub mod login;
 pub mod loop_cause;
 pub mod metrics;

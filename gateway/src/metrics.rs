@@ -42,6 +42,7 @@ pub struct Metrics {
     pub sessions_active: IntGauge,
     pub session_cache_hits: IntCounter,
     pub session_cache_misses: IntCounter,
+    pub late_heads: IntCounter,
 }
 
 /// Who began a logout.
@@ -256,6 +257,11 @@ impl Metrics {
                 &registry,
                 "samlgate_session_cache_misses_total",
                 "Session look-ups that went to the store.",
+            )?,
+            late_heads: counter(
+                &registry,
+                "samlgate_late_heads_total",
+                "Connections that were cut off because the head of a request took too long.",
             )?,
             registry,
         };

@@ -98,6 +98,12 @@ refusals! {
     RequestMalformed { problem: &'static str } = "request_malformed",
         "the request is malformed: {problem}",
         "correct the client";
+    HeadTooLarge { bytes: usize, limit: usize } = "head_too_large",
+        "the request line and headers take {bytes} bytes, at most {limit} are read",
+        "clear the cookies of this site in the browser; if an application sets many, have it set fewer";
+    TooManyLogins { whose: &'static str, limit: u32 } = "too_many_logins",
+        "more than {limit} logins in a minute from {whose}",
+        "wait a moment; if a proxy in front is that one address, add it to `trusted_proxies`; or raise `limits`";
     LoginRequired = "login_required",
         "there is no session, and the request is not one that may be sent to sign in",
         "sign in at `login_url`, then repeat the request";

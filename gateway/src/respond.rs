@@ -119,7 +119,9 @@ fn extra_header(refusal: &Refusal) -> Option<(http::HeaderName, HeaderValue)> {
         Refusal::StoreUnavailable { .. } | Refusal::UpstreamUnavailable { .. } => {
             Some((RETRY_AFTER, HeaderValue::from_static("5")))
         }
-        Refusal::IdpUnavailable { .. } => Some((RETRY_AFTER, HeaderValue::from_static("10"))),
+        Refusal::IdpUnavailable { .. } | Refusal::TooManyLogins { .. } => {
+            Some((RETRY_AFTER, HeaderValue::from_static("10")))
+        }
         _ => None,
     }
 }
@@ -326,6 +328,18 @@ fn plain(refusal: &Refusal) -> Plain {
             "The request could not be judged",
             "Tell your administrator the code below.",
             Offer::Nothing,
+        ),
+        Refusal::HeadTooLarge { .. } => say(
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "The browser sends more than is taken",
+            "Clear the cookies of this site, then try again.",
+            Offer::Nothing,
+        ),
+        Refusal::TooManyLogins { .. } => say(
+            StatusCode::TOO_MANY_REQUESTS,
+            "Too many people are signing in at the moment",
+            "Wait a moment, then try again.",
+            Offer::SignInAgain,
         ),
         Refusal::CrossSiteRequest => say(
             StatusCode::FORBIDDEN,

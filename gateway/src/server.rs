@@ -224,7 +224,11 @@ async fn sweep(gateway: Arc<Gateway>) {
         ticks.tick().await;
         let gateway = Arc::clone(&gateway);
         // A million sessions take a while.
-        let swept = tokio::task::spawn_blocking(move || gateway.sessions.sweep(SystemTime::now().into())).await;
+        let swept = tokio::task::spawn_blocking(move || {
+            gateway.limits.sweep();
+            gateway.sessions.sweep(SystemTime::now().into());
+        })
+        .await;
         if let Err(panic) = swept {
             tracing::error!("the cache of sessions could not be swept: {panic}");
         }

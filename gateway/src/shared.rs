@@ -13,6 +13,7 @@ use crate::identity_jwt::{IdentityJwts, JwtKeyError};
 use crate::idps::{Idp, IdpRegistry};
 use crate::keys::{KeyError, Keys};
 use crate::lifecycle::Lifecycle;
+use crate::limits::Limits;
 use crate::login::Entropy;
 use crate::metrics::Metrics;
 use crate::pages::Site;
@@ -35,6 +36,7 @@ pub struct Gateway {
     pub sessions: Sessions,
     pub proxies: TrustedProxies,
     pub upstreams: Upstreams,
+    pub limits: Limits,
     pub verifier: Verifier,
     pub forms: Forms,
     pub metrics: Metrics,
@@ -82,6 +84,7 @@ impl Gateway {
             sessions: Sessions::new(store, &limits),
             proxies: TrustedProxies::new(&settings.trusted_proxies),
             upstreams: Upstreams::new(&settings.upstreams),
+            limits: Limits::new(&settings.limits),
             verifier: Verifier::new(settings.threads),
             forms: Forms::new(&keys, settings.service_provider.entity_id.as_str())?,
             metrics: Metrics::new(&settings)?,

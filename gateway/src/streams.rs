@@ -13,6 +13,7 @@ use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::v2::server::H2Options;
 use pingora::proxy::HttpProxy;
 use pingora::server::ShutdownWatch;
+use pingora::time::fast_timeout::fast_sleep;
 use tokio::task::unconstrained;
 use tokio::time::{Interval, MissedTickBehavior};
 
@@ -23,6 +24,9 @@ use crate::shared::Gateway;
 
 /// With two of these an exchange counts as one that lasts.
 const BEAT: Duration = Duration::from_millis(250);
+/// From when a connection is ready for a request to the end of its head. Pingora ends one that is silent for a minute, and
+/// bounds each read of one that is not, however many.
+const HEAD_WITHIN: Duration = Duration::from_secs(70);
 
 /// Pingora's proxy, with each exchange raced against the end of its session.
 pub struct UntilSessionEnds {
@@ -44,23 +48,41 @@ impl HttpServerApp for UntilSessionEnds {
         exchange: ServerSession,
         shutdown: &ShutdownWatch,
     ) -> Option<ReusedHttpStream> {
+        let comes_in_pieces = exchange.as_http1().is_some();
         let mut exchange = self.proxy.process_new_http(exchange, shutdown);
         under_way::scope(async {
             let sessions = &self.gateway.sessions;
-            let over = async {
+            let session_ends = async {
                 let session = under_way::session_after(sessions.a_while()).await;
-                sessions.watch(&session).ended().await
+                Over::Session(sessions.watch(&session).ended().await)
+            };
+            let late = async {
+                match comes_in_pieces {
+                    true => head_is_late(sessions.a_while(), HEAD_WITHIN).await,
+                    false => std::future::pending().await,
+                }
+                Over::LateHead
+            };
+            let over = async {
+                tokio::select! {
+                    over = session_ends => over,
+                    over = late => over,
+                }
             };
             match race(&mut exchange, over).await {
-                Ok(reusable) => reusable,
-                Err(end) => {
+                Ok(reusable) => return reusable,
+                Err(Over::Session(end)) => {
                     drop(exchange);
                     if let Some(ended) = under_way::take() {
                         request_road::record_ended(&self.gateway, &ended, end);
                     }
-                    None
+                }
+                Err(Over::LateHead) => {
+                    drop(exchange);
+                    self.gateway.metrics.late_heads.inc();
                 }
             }
+            None
         })
         .await
     }
@@ -78,14 +100,33 @@ impl HttpServerApp for UntilSessionEnds {
     }
 }
 
+/// Why an exchange is cut off.
+#[derive(Debug, PartialEq, Eq)]
+enum Over {
+    Session(StreamEnd),
+    LateHead,
+}
+
+/// Ends where the head of the request of this task has not come in time. Most come within `a_while`, and then no timer is
+/// wound up.
+async fn head_is_late(a_while: impl Future<Output = ()>, within: Duration) {
+    a_while.await;
+    if !under_way::has_head() {
+        fast_sleep(within).await;
+    }
+    if under_way::has_head() {
+        std::future::pending::<()>().await;
+    }
+}
+
 /// A transfer that never has to wait leaves nothing of the task's budget: what is constrained by it would never see the
 /// end.
-async fn race<T>(exchange: impl Future<Output = T>, over: impl Future<Output = StreamEnd>) -> Result<T, StreamEnd> {
+async fn race<T>(exchange: impl Future<Output = T>, over: impl Future<Output = Over>) -> Result<T, Over> {
     tokio::select! {
         // In this order: the exchange says first whose it is.
         biased;
         done = exchange => Ok(done),
-        end = unconstrained(over) => Err(end),
+        over = unconstrained(over) => Err(over),
     }
 }
 
@@ -127,7 +168,19 @@ mod tests {
             }
         };
         end.send(StreamEnd::Ended).unwrap();
-        let outcome: Result<(), _> = race(busy, async { over.await.unwrap() }).await;
-        assert_eq!(outcome, Err(StreamEnd::Ended));
+        let outcome: Result<(), _> = race(busy, async { Over::Session(over.await.unwrap()) }).await;
+        assert_eq!(outcome, Err(Over::Session(StreamEnd::Ended)));
+    }
+
+    #[tokio::test]
+    async fn only_a_head_that_has_not_come_is_late() {
+        let within = Duration::from_millis(20);
+        under_way::scope(head_is_late(async {}, within)).await;
+        let come = async {
+            under_way::note_head();
+            head_is_late(async {}, within).await;
+        };
+        let waited = tokio::time::timeout(within * 10, under_way::scope(come)).await;
+        assert!(waited.is_err(), "one that has come is not");
     }
 }

@@ -1,12 +1,13 @@
 //! Settings and sessions for the unit tests of this crate.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use config::{
     Access, Allow, Binding, Button, ExpiredCertificates, HeaderPreset, IdentityHeaders, IdentityProvider, LogFormat,
-    LogSettings, Origin, PathMatch, RedisServer, RedisSettings, RedisTopology, Route, Scheme, SessionSettings,
-    Settings, SingleLogout, StoreSettings, Timeouts, Trust,
+    LogSettings, LoginLimits, Origin, PathMatch, RedisServer, RedisSettings, RedisTopology, Route, Scheme,
+    SessionSettings, Settings, SingleLogout, StoreSettings, Timeouts, Trust,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 use saml_core::{AcsUrl, Certificate, ClaimNames, EntityId, IdpId, ServiceProvider, Sign, SloUrl, SsoUrl, Timestamp};
@@ -27,6 +28,7 @@ pub(crate) fn settings() -> Settings {
         prefix: "/saml".to_owned(),
         tls: None,
         trusted_proxies: Vec::new(),
+        limits: LoginLimits { per_address: NonZeroU32::new(600).unwrap(), in_all: NonZeroU32::new(30_000).unwrap() },
         threads: 1,
         service_provider: ServiceProvider {
             entity_id: EntityId::parse("https://app.example.com/saml/metadata").unwrap(),

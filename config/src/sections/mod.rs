@@ -52,6 +52,7 @@ pub(crate) static ROOT: Table = Table {
             "addresses and networks of the proxies in front, such as `[10.0.0.0/8, 192.0.2.7]`: their `X-Forwarded-For` names the \
              client, and they may ask the verify endpoints",
         ),
+        Key::optional("limits", Kind::Section(&server::LIMITS), "its defaults", "how much strangers may ask for"),
         Key::optional("prefix", Kind::Text, "`/saml`", "the path that our own endpoints lie under"),
         Key::optional("tls", Kind::Section(&server::TLS), "plain http", "TLS on the public listener"),
         Key::optional(
@@ -142,7 +143,7 @@ pub(crate) static ROOT: Table = Table {
             "how long requests in flight may take after SIGTERM",
         ),
     ],
-    later: &["proxy_protocol", "control_token_file", "audit", "branding", "tracing", "otlp", "limits"],
+    later: &["proxy_protocol", "control_token_file", "audit", "branding", "tracing", "otlp"],
 };
 
 /// A choice that the settings offer, by its word.
@@ -207,6 +208,7 @@ pub(crate) fn read(root: &Section<'_>, findings: &mut Findings) -> Option<Settin
         prefix,
         tls,
         trusted_proxies,
+        limits: server::limits(root),
         threads: server::threads(root),
         service_provider: service_provider?,
         slo_url: slo_url?,

@@ -1,6 +1,7 @@
 //! Listeners, TLS files, prefix, threads, keys, the control socket and logs.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::thread;
 
@@ -8,7 +9,7 @@ use ipnet::IpNet;
 
 use super::{Word, accept, file};
 use crate::check;
-use crate::settings::{LogFormat, LogSettings, TlsFiles};
+use crate::settings::{LogFormat, LogSettings, LoginLimits, TlsFiles};
 use crate::source::Findings;
 use crate::table::{Choices, Key, Kind, Section, Table};
 
@@ -18,6 +19,23 @@ pub(crate) static TLS: Table = Table {
     keys: &[
         Key::required("certificate_file", Kind::File, "PEM: the server's certificate, then its intermediates"),
         Key::required("key_file", Kind::File, "PEM: the private key; a file that others can read is refused"),
+    ],
+    later: &[],
+};
+
+pub(crate) static LIMITS: Table = Table {
+    title: "limits",
+    about: "More is answered with 429 until the minute has room again. Responses of IdPs, and logout messages, are counted apart \
+            from logins that are begun, up to the same numbers.",
+    keys: &[
+        Key::optional(
+            "logins_per_address",
+            Kind::Count { min: 1, max: 10_000_000 },
+            "`600`",
+            "logins begun in a minute by one IPv4 address, or one /64 of IPv6; behind a proxy that is not one of `trusted_proxies` \
+             all come from its address",
+        ),
+        Key::optional("logins", Kind::Count { min: 1, max: 10_000_000 }, "`30000`", "logins begun in a minute in all"),
     ],
     later: &[],
 };
@@ -105,6 +123,17 @@ pub(crate) fn trusted_proxies(root: &Section<'_>, findings: &mut Findings) -> Ve
         networks.push(network);
     }
     networks
+}
+
+pub(crate) fn limits(root: &Section<'_>) -> LoginLimits {
+    let limits = root.section("limits");
+    let read = |key, default: NonZeroU32| {
+        limits.count(key).and_then(|count| u32::try_from(count).ok()).and_then(NonZeroU32::new).unwrap_or(default)
+    };
+    LoginLimits {
+        per_address: read("logins_per_address", const { NonZeroU32::new(600).unwrap() }),
+        in_all: read("logins", const { NonZeroU32::new(30_000).unwrap() }),
+    }
 }
 
 pub(crate) fn keys_dir(root: &Section<'_>, findings: &mut Findings) -> Option<PathBuf> {

@@ -242,6 +242,12 @@ fn a_route_is_unreachable_only_behind_one_that_matches_all_that_it_matches() {
 }
 
 #[test]
+fn logins_are_limited_in_any_case() {
+    let limits = Folder::new().accepted(&with("limits: { logins: 100 }")).settings.limits;
+    assert_eq!((limits.per_address.get(), limits.in_all.get()), (600, 100));
+}
+
+#[test]
 fn proxies_in_front_are_addresses_and_networks_and_may_be_all_that_reaches_applications() {
     let yaml = instead(", upstream: app }", " }").replace("upstreams:\n  app: { servers: ['127.0.0.1:3000'] }\n", "");
     let settings =

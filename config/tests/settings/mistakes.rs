@@ -246,7 +246,7 @@ fn refuses_proxies_that_are_no_addresses() {
 fn refuses_what_later_versions_bring() {
     let route = |more: &str| with_first_route(&format!("{{ path: /x, access: signed_in, upstream: app, {more} }}"));
     let mut cases = Vec::new();
-    for key in ["proxy_protocol", "control_token_file", "audit", "branding", "tracing", "otlp", "limits"] {
+    for key in ["proxy_protocol", "control_token_file", "audit", "branding", "tracing", "otlp"] {
         cases.push((with(&format!("{key}: 1")), key.to_owned()));
     }
     for key in ["encryption", "decryption_keys", "second_opinion"] {

@@ -54,6 +54,7 @@ impl From<Rejection> for End {
 }
 
 pub(super) async fn serve(call: &Call<'_>) -> Result<Answer, Refusal> {
+    call.gateway.limits.respond(call.client)?;
     match sign_in(call).await {
         Ok(answer) => Ok(answer),
         Err(End::Home(homecoming)) => Ok(go_home(call, &homecoming)),

@@ -22,6 +22,7 @@ use crate::session::{ClaimOutcome, StoredSession, clear_login_cookie};
 use crate::single_logout::Sender;
 
 pub(super) async fn serve(call: &Call<'_>) -> Result<Answer, Refusal> {
+    call.gateway.limits.respond(call.client)?;
     let answer = take(call).await;
     if answer.is_err() {
         call.gateway.metrics.logout("", Initiator::Unknown, LogoutResult::Refused);

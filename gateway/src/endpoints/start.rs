@@ -24,6 +24,7 @@ pub(super) async fn serve(call: &Call<'_>) -> Result<Answer, Refusal> {
         Visit::Background => return Err(Refusal::LoginRequired),
     }
 
+    gateway.limits.start(call.client)?;
     let live = idp.ready()?;
 
     let known = call.binding();

@@ -69,7 +69,9 @@ impl Outcome {
 }
 
 impl Journey {
+    /// When the head of a request has been read.
     pub fn begin(gateway: &Gateway) -> Self {
+        under_way::note_head();
         Self {
             request_id: HttpRequestId::draw(),
             begun: Instant::now(),

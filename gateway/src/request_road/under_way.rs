@@ -3,7 +3,7 @@
 //! Pingora makes a request's context inside and gives nobody a handle on it. What is put down here lies with the task,
 //! where it outlives the exchange that is dropped.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::task::Poll;
@@ -20,7 +20,14 @@ use crate::shared::Gateway;
 use crate::telemetry::HttpRequestId;
 
 tokio::task_local! {
-    static UNDER_WAY: RefCell<Option<UnderWay>>;
+    static PLACE: Place;
+}
+
+/// Of one exchange.
+#[derive(Default)]
+struct Place {
+    has_head: Cell<bool>,
+    request: RefCell<Option<UnderWay>>,
 }
 
 pub struct UnderWay {
@@ -44,7 +51,16 @@ pub(super) struct Origin {
 
 /// Gives one exchange its place; to be polled by no other task.
 pub async fn scope<F: Future>(exchange: F) -> F::Output {
-    UNDER_WAY.scope(RefCell::new(None), exchange).await
+    PLACE.scope(Place::default(), exchange).await
+}
+
+/// The head of the request has been read.
+pub fn note_head() {
+    let _ = PLACE.try_with(|place| place.has_head.set(true));
+}
+
+pub fn has_head() -> bool {
+    PLACE.try_with(|place| place.has_head.get()).unwrap_or(true)
 }
 
 /// The session that the exchange of this task stands on, `a_while` after it came to stand on one. To be polled behind
@@ -100,5 +116,5 @@ async fn until<T>(look: impl Fn(&UnderWay) -> T) -> T {
 
 /// Nothing where no exchange has a place, as in a test.
 fn with<T>(look: impl FnOnce(&mut Option<UnderWay>) -> T) -> Option<T> {
-    UNDER_WAY.try_with(|slot| look(&mut slot.borrow_mut())).ok()
+    PLACE.try_with(|place| look(&mut place.request.borrow_mut())).ok()
 }

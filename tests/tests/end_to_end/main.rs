@@ -24,6 +24,7 @@ mod several_idps;
 mod signed_requests;
 mod signing_in;
 mod single_logout;
+mod strangers;
 mod streams;
 mod support;
 mod websockets;
