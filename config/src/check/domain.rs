@@ -30,12 +30,19 @@ pub(crate) fn cookie_domain(text: &str) -> Result<String, Fault> {
 
 /// Whether a cookie of `domain` goes to `host` (RFC 6265 §5.1.3). Both in lower case.
 pub(crate) fn is_of_domain(host: &str, domain: &str) -> bool {
-    host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    let is_name = host.parse::<std::net::Ipv4Addr>().is_err();
+    is_name && host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_lies_under_no_domain() {
+        assert!(is_of_domain("b.example.com", "example.com") && is_of_domain("example.com", "example.com"));
+        assert!(!is_of_domain("badexample.com", "example.com") && !is_of_domain("127.0.0.1", "0.0.1"));
+    }
 
     #[test]
     fn a_cookie_has_a_domain_that_somebody_owns() {

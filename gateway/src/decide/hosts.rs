@@ -70,6 +70,8 @@ fn is_authority_of(origin: &Origin, authority: &str) -> bool {
         Scheme::Https => ":443",
         Scheme::Http => ":80",
     };
-    let seen = authority.strip_suffix(default_port).filter(|host| !host.is_empty()).unwrap_or(authority);
-    origin.authority.eq_ignore_ascii_case(seen)
+    let is_it = |seen: &str| origin.authority.eq_ignore_ascii_case(seen);
+    // One that has a port of its own has no second.
+    let has_port = origin.host_name().len() < origin.authority.len();
+    is_it(authority) || !has_port && authority.strip_suffix(default_port).is_some_and(is_it)
 }
