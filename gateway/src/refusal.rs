@@ -87,8 +87,8 @@ refusals! {
         "{seen} asked about a request, and is none of `trusted_proxies`",
         "if it is a proxy of yours, add its address to `trusted_proxies`";
     AskedUnclear { problem: &'static str } = "asked_unclear",
-        "a proxy asked about a request and did not say which: {problem}",
-        "have the proxy set X-Forwarded-Method, X-Forwarded-Host and X-Forwarded-Uri itself, as in docs/behind-proxies.md";
+        "a proxy asked about a request, and it is not clear which, or what will arrive: {problem}",
+        "see docs/behind-proxies.md: the proxy sets X-Forwarded-Method, X-Forwarded-Host and X-Forwarded-Uri itself, and drops headers with an underscore in their names";
     AskedOfOwn = "asked_of_own",
         "a proxy asked about an address of samlgate's own",
         "have the proxy send everything under the prefix to samlgate, without asking";

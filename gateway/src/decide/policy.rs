@@ -3,7 +3,7 @@
 use config::{Access, Origin, PathMatch, Settings};
 
 use super::hosts::Hosts;
-use super::path::is_under;
+use super::path::{Readings, is_under};
 use super::{AskingProxy, Endpoint, RequestFacts};
 
 use crate::refusal::Refusal;
@@ -87,7 +87,10 @@ impl Policy {
             "traefik" => Some((AskingProxy::Traefik, "")),
             _ => {
                 let below = endpoint.strip_prefix("envoy").filter(|below| below.starts_with('/'))?;
-                Some((AskingProxy::Envoy, below))
+                // A proxy may have taken another reading for an address that strangers may call.
+                let here = format!("{}/auth/envoy", self.prefix);
+                let stays = Readings::of(path)?.all().all(|reading| is_under(&here, reading));
+                stays.then_some((AskingProxy::Envoy, below))
             }
         }
     }

@@ -14,6 +14,7 @@ use pingora::http::{RequestHeader, ResponseHeader};
 
 pub use claims::{ClaimValues, GROUPS_LIMIT};
 pub use names::{METHOD_OVERRIDES, SuspiciousNames};
+use names::{PRESETS, REWRITES};
 
 use crate::refusal::Refusal;
 use crate::session::{Session, Stripped, is_own_set_cookie, strip_own};
@@ -122,6 +123,18 @@ impl IdentityHeaders {
         Ok(())
     }
 
+    /// Whether a request that another proxy passes on must not have a header of this name: written so that only some read it
+    /// as one of ours, or one of ours that is not chosen here, which the answer does not write over; or one that makes
+    /// frameworks take another method or path than was judged.
+    pub fn may_mislead(&self, name: &str) -> bool {
+        let is_plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        let is_ours =
+            || name.eq_ignore_ascii_case(JWT_HEADER) || self.set.iter().any(|(own, _)| name.eq_ignore_ascii_case(own));
+        let is_another =
+            || METHOD_OVERRIDES.iter().chain(&REWRITES).chain(&PRESETS).any(|other| name.eq_ignore_ascii_case(other));
+        !is_plain && self.names.contains(name) || !is_ours() && is_another()
+    }
+
     /// For a proxy that copies them from our answer over what the client sent: each header that could be set, empty where it
     /// has no value, and Cookie without ours.
     ///
@@ -134,6 +147,9 @@ impl IdentityHeaders {
         identity: Option<&Session>,
         jwt: Option<&str>,
     ) -> Result<(), Refusal> {
+        let cookies =
+            HeaderValue::try_from(foreign_cookies(request)).map_err(|problem| unwritable("Cookie", &problem))?;
+        headers.insert(COOKIE, cookies);
         let nothing = HeaderValue::from_static("");
         let mut set = |name: &str, value: Option<String>| {
             let written = value.map_or(Ok(nothing.clone()), HeaderValue::try_from);
@@ -142,7 +158,6 @@ impl IdentityHeaders {
             headers.insert(name, value);
             Ok(())
         };
-        set("Cookie", foreign_cookies(request))?;
         set(JWT_HEADER, jwt.map(str::to_owned))?;
         match identity {
             Some(session) => self.values_of(session).try_for_each(|(name, value)| set(name, value?)),
@@ -227,14 +242,14 @@ fn strip_cookies(request: &mut RequestHeader) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// The Cookie headers of a request as one, without ours; nothing where one is no text.
-fn foreign_cookies(request: &HeaderMap) -> Option<String> {
+/// The Cookie headers of a request as one, without ours.
+fn foreign_cookies(request: &HeaderMap) -> Vec<u8> {
     let rest = request.get_all(COOKIE).iter().filter_map(|value| match strip_own(value.as_bytes()) {
         Stripped::Nothing => None,
         Stripped::Unchanged => Some(value.as_bytes().to_vec()),
         Stripped::Rest(rest) => Some(rest),
     });
-    String::from_utf8(rest.collect::<Vec<_>>().join(b"; ".as_slice())).ok()
+    rest.collect::<Vec<_>>().join(b"; ".as_slice())
 }
 
 fn scheme(scheme: Scheme) -> HeaderValue {

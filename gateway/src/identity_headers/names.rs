@@ -17,6 +17,25 @@ const NAMES: [&[u8]; 9] = [
     b"x-rewrite-url",
 ];
 
+/// What makes frameworks take another path than the one that was judged.
+pub(super) const REWRITES: [&str; 2] = ["X-Original-URL", "X-Rewrite-URL"];
+
+/// What any preset sets.
+pub(super) const PRESETS: [&str; 12] = [
+    "X-Forwarded-User",
+    "X-Forwarded-Email",
+    "X-Forwarded-Preferred-Username",
+    "X-Forwarded-Groups",
+    "Remote-User",
+    "Remote-Email",
+    "Remote-Name",
+    "Remote-Groups",
+    "X-Auth-Request-User",
+    "X-Auth-Request-Email",
+    "X-Auth-Request-Preferred-Username",
+    "X-Auth-Request-Groups",
+];
+
 /// What makes frameworks take another method than the one that was judged.
 pub const METHOD_OVERRIDES: [&str; 3] = ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"];
 

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use config::Origin;
+use http::header::ORIGIN;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use pingora::Result;
 use pingora::http::RequestHeader;
@@ -71,6 +72,11 @@ impl Asked {
         if asked.target.contains('#') {
             return Err(Refusal::PathAmbiguous);
         }
+        // It comes with `Upgrade: h2c`, which proxies keep to themselves when they ask and may pass on: what follows nobody
+        // would judge.
+        if request.headers.contains_key("http2-settings") {
+            return Err(Refusal::AskedUnclear { problem: "it asks for an upgrade other than to WebSocket" });
+        }
         Ok(asked)
     }
 
@@ -128,6 +134,17 @@ async fn judge(
     }
     let request = exchange.req_header();
     let asked = Asked::of(request, proxy, below).map_err(nobody)?;
+    let is_of_other_host = gateway.hosts().named(ingress::authority(request)).is_some_and(|host| {
+        // A page of that host may have asked, by way of a proxy in front that passes everything on.
+        gateway.hosts().named(&asked.authority) != Some(host)
+    });
+    if is_of_other_host {
+        return Err(nobody(Refusal::AskedUnclear { problem: "Host and X-Forwarded-Host are two hosts of ours" }));
+    }
+    if request.headers.keys().any(|name| gateway.identity_headers.may_mislead(name.as_str())) {
+        let problem = "a header has a name that an application could take for one of ours, or for another request";
+        return Err(nobody(Refusal::AskedUnclear { problem }));
+    }
     let outcome = match session_of(gateway, request, journey).await {
         Ok(session) => {
             journey.session = session;
@@ -150,7 +167,7 @@ fn decide_on(
         authority: &asked.authority,
         path: asked.path(),
         client: ClientKind::of(&asked.method, &request.headers),
-        upgrade_origin: super::upgrade_origin(request),
+        upgrade_origin: upgrade_origin(request),
     };
     let host = host_of(gateway, asked);
     match decide(&gateway.policy, &facts, journey.session.as_ref(), journey.now) {
@@ -167,6 +184,13 @@ fn decide_on(
         Decision::Serve(_) => Err(Refusal::AskedOfOwn),
         Decision::Refuse(refusal) => Err(refusal),
     }
+}
+
+/// Some proxies keep Upgrade to themselves when they ask, and pass on what browsers send beside it (RFC 6455 §4.1).
+fn upgrade_origin(request: &RequestHeader) -> Option<&str> {
+    let is_websocket = ingress::is_websocket(request) || request.headers.contains_key("sec-websocket-version");
+    let origin = request.headers.get(ORIGIN).filter(|_| is_websocket)?;
+    Some(origin.to_str().unwrap_or("unreadable"))
 }
 
 /// An empty 200, with who it is.

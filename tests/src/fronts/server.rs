@@ -67,8 +67,9 @@ fn sample(name: &str, changes: &[(&str, String)]) -> String {
 
 async fn nginx(folder: &Path, port: u16, addresses: &Addresses, more: &str) -> Child {
     let changes = [
-        ("listen 127.0.0.1:8000;", format!("listen 127.0.0.1:{port};")),
+        ("listen 127.0.0.1:8000", format!("listen 127.0.0.1:{port}")),
         ("server_name app.example.com;", "server_name localhost;".to_owned()),
+        ("app.example.com", format!("localhost:{}", addresses.listen)),
         ("server 127.0.0.1:8080;", format!("server {};", addresses.samlgate)),
         ("http://127.0.0.1:3000", format!("http://{}", addresses.application)),
     ];

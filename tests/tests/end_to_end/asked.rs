@@ -142,6 +142,11 @@ async fn envoy_asks_with_the_request_itself() {
         let answer = front.send(&host, target, &[&cookie]).await;
         assert_eq!((answer.status, answer.json()["code"].as_str()), (404, Some("endpoint_unknown")), "{target}");
     }
+    // Which a proxy may have taken for the login page.
+    for target in ["/saml/auth/envoy/..%2f..%2flogin", "/saml/auth/envoy/../../login"] {
+        let answer = front.send(&host, target, &[&cookie]).await;
+        assert_eq!((answer.status, answer.json()["code"].as_str()), (400, Some("path_ambiguous")), "{target}");
+    }
 }
 
 #[tokio::test]
@@ -153,6 +158,53 @@ async fn a_proxy_that_lets_the_clients_word_through_is_refused() {
     assert_eq!((answer.status, answer.json()["code"].as_str()), (403, Some("asked_unclear")));
     let line = front.world.gateway.logged("X-Forwarded-Uri is missing").await;
     assert!(line.contains("docs/behind-proxies.md"), "{line}");
+}
+
+#[tokio::test]
+async fn what_could_arrive_as_another_request_is_refused() {
+    let front = Front::start().await;
+    let cookie = front.signed_in("ada").await;
+    for header in [
+        "X_Forwarded_User: eve",
+        "X.Forwarded.User: eve",
+        "Remote-User: eve",
+        "X-Auth-Request-Groups: admins",
+        "X-HTTP-Method-Override: DELETE",
+        "X-Original-URL: /admin",
+        "X-Rewrite-URL: /admin",
+        "HTTP2-Settings: AAMAAABk",
+    ] {
+        let answer = front.ask("traefik", "GET", "/public/x", &[&cookie, header]).await;
+        assert_eq!((answer.status, answer.json()["code"].as_str()), (400, Some("asked_unclear")), "{header}");
+    }
+    // What proxies write themselves, and what the answer writes over.
+    let usual = ["X-Forwarded-Proto: https", "X-Forwarded-Port: 443", "X-Real-Ip: 192.0.2.1", "X-Forwarded-User: eve"];
+    assert_eq!(front.ask("traefik", "GET", "/public/x", &usual).await.status, 200);
+    for (origin, status) in [("https://evil.example", 403), (front.world.gateway.public_url(), 200)] {
+        let socket = [&*cookie, "Sec-WebSocket-Version: 13", &format!("Origin: {origin}")];
+        assert_eq!(front.ask("nginx", "GET", "/ws", &socket).await.status, status, "{origin}");
+    }
+    let latin = "Cookie: a=\u{e9}";
+    let answer = front.ask("traefik", "GET", "/public/x", &[latin]).await;
+    assert!(answer.head.header_lines.iter().any(|line| line.contains("a=\u{e9}")), "{:?}", answer.head);
+}
+
+#[tokio::test]
+async fn a_page_of_one_host_does_not_ask_for_another() {
+    let world = World::start_with(samlgate(), |gateway| {
+        let other = format!("http://localhost:{}", gateway.listen().port() - 1);
+        gateway.set("trusted_proxies", json!(["127.0.0.1"])).set("hosts", json!([other]))
+    })
+    .await;
+    let front = Front { world };
+    let cookie = front.signed_in("ada").await;
+    let other = format!("localhost:{}", front.world.gateway.address().port() - 1);
+    let asked = ["X-Forwarded-Method: GET", "X-Forwarded-Uri: /", &format!("X-Forwarded-Host: {other}"), &cookie];
+    let answer = front.send(front.world.gateway.authority(), "/saml/auth/nginx", &asked).await;
+    assert_eq!((answer.status, answer.json()["code"].as_str()), (403, Some("asked_unclear")));
+    for host in [&*other, "samlgate:8080"] {
+        assert_eq!(front.send(host, "/saml/auth/nginx", &asked).await.status, 200, "{host}");
+    }
 }
 
 #[tokio::test]
