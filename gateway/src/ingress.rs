@@ -9,9 +9,9 @@ use pingora::http::RequestHeader;
 
 use crate::refusal::Refusal;
 
-/// Path and query. A path is read in many ways, so its length is what it costs.
 /// Of an HTTP/1 head; Pingora takes 1 MiB. With all our cookies one has 8 kB, and few applications take more than 16.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
+/// Path and query. A path is read in many ways, so its length is what it costs.
 pub const MAX_TARGET_BYTES: usize = 16 * 1024;
 
 /// `raw_head` is the head of an HTTP/1 request as it came.

@@ -45,6 +45,10 @@ causes! {
     WrongHost = "wrong_host",
         "The sign-in begins at one address and ends at another. Open the application at the address that your administrator gave you.",
         "let users open the host of `public_url` and no other: let the proxy in front keep the client's Host, and redirect from others to it, never away from it";
+    /// With hosts that share the session: a second cookie of its name hides it from one of them.
+    CookieTwice = "cookie_twice",
+        "Your browser holds a cookie of this site twice, or one that is none of ours. Delete the cookies of this site and of its sister addresses, then try again.",
+        "clear the cookies `__Secure-samlgate` of every host and domain in that browser: another host of `session.cookie_domain` has set one, or the domain was changed";
     Clock = "clock",
         "A clock is wrong. Wait a moment and try again, or tell your administrator the codes below.",
         "compare the clocks of this machine, of its replicas and of the IdP: let each follow NTP";

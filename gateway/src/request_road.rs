@@ -19,6 +19,7 @@ use pingora::http::RequestHeader;
 use pingora::proxy::Session as Exchange;
 
 use crate::decide::{ClientKind, Decision, Endpoint, Permit, RequestFacts, decide};
+use crate::endpoints::resume::BAD_COOKIE;
 use crate::endpoints::{self, Call};
 use crate::exchange::{self, Afterwards};
 use crate::ingress;
@@ -26,7 +27,7 @@ use crate::pages::{Answer, redirect};
 use crate::proxy::Handled;
 use crate::refusal::Refusal;
 use crate::respond::{self, Asker, Reader};
-use crate::session::{Browser, Landing, Session};
+use crate::session::{Browser, Credential, Landing, Session};
 use crate::shared::Gateway;
 
 pub use journey::{Journey, clean_response, dress_request, hear, may_try_another_server, peer, swap_body};
@@ -91,10 +92,15 @@ async fn session_of(
     journey: &mut Journey,
 ) -> Result<Option<Arc<Session>>, Refusal> {
     let now = journey.now;
-    let Some(ticket) =
-        gateway.cookies.read_own(request.headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes)).session.good()
-    else {
-        return Ok(None);
+    let own = gateway.cookies.read_own(request.headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes));
+    let ticket = match own.session {
+        Credential::Good(ticket) => ticket,
+        Credential::None => return Ok(None),
+        Credential::Bad => {
+            journey.has_bad_cookie = true;
+            journey.set_cookies.extend(gateway.cookies.clear_bad_session_cookie());
+            return Ok(None);
+        }
     };
     if let Some(session) = gateway.sessions.cached(&ticket.key(), now) {
         gateway.metrics.session_cache_hits.inc();
@@ -197,14 +203,14 @@ async fn start_login(
     // The browser must come back with GET, whatever it asked with.
     let status = if request.method == Method::POST { StatusCode::SEE_OTHER } else { StatusCode::FOUND };
     let return_url = own_address(gateway, request);
+    let page = || gateway.on_public_url(gateway.site.with_return("login", &return_url));
+    // Only the page, even where the settings leave it out, counts rounds and says what is lost.
+    let login =
+        if journey.has_bad_cookie { format!("{}&{BAD_COOKIE}=1", page()) } else { gateway.login_url(&return_url) };
     let location = match fate {
-        Fate::Dropped => gateway.login_url(&return_url),
-        Fate::Kept(id) => Landing::Form(id).carried_by(gateway.login_url(&return_url)),
-        // The page, even where the settings leave it out.
-        Fate::Lost(lost) => {
-            let login = gateway.on_public_url(gateway.site.with_return("login", &return_url));
-            format!("{login}&lost={}", lost.code())
-        }
+        Fate::Dropped => login,
+        Fate::Kept(id) => Landing::Form(id).carried_by(login),
+        Fate::Lost(lost) => format!("{}&lost={}", page(), lost.code()),
     };
     reply(exchange, redirect(status, &location), journey, Afterwards::KeepOpen).await
 }

@@ -20,7 +20,7 @@ use crate::pages::Site;
 use crate::refusal::Refusal;
 use crate::return_url::{ReturnUrl, origin_of};
 use crate::session::{
-    CookieScope, FormSecret, Landing, MemoryStore, RandomError, RedisStore, SealedStore, SessionLimits, SessionStore,
+    CookieScope, FormKey, Landing, MemoryStore, RandomError, RedisStore, SealedStore, SessionLimits, SessionStore,
     Sessions, StoreError,
 };
 use crate::trusted_proxies::TrustedProxies;
@@ -154,11 +154,11 @@ impl Gateway {
         self.site.with_return(&format!("start/{idp}"), return_url)
     }
 
-    /// What takes its cookie from the browser. What the store cannot forget now it collects.
-    pub async fn forget_form(&self, secret: &FormSecret) -> String {
-        let taken = self.store().take_form(&secret.key()).await;
+    /// What takes its cookies from the browser. What the store cannot forget now it collects.
+    pub async fn forget_form(&self, key: &FormKey) -> Vec<String> {
+        let taken = self.store().take_form(key).await;
         let _ = self.stored("take_form", taken);
-        self.cookies.clear_form_cookie(secret.key().id())
+        self.cookies.clear_form_cookies(key.id())
     }
 
     /// Where a login that succeeded leads: windows that wait for a pop-up, and kept forms, are of the host that it came from.

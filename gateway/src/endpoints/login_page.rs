@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 
-use super::Call;
+use super::{Call, resume};
 use crate::forms::Lost;
 use crate::pages::{Answer, FormNotice, LoginButton, LoginPage, Reach, page, redirect};
 use crate::refusal::Refusal;
@@ -12,7 +12,7 @@ use crate::session::Landing;
 pub(super) fn serve(call: &Call<'_>) -> Result<Answer, Refusal> {
     let (gateway, return_url, landing) = (call.gateway, call.return_url(), call.landing());
     if call.session.is_some() {
-        return Ok(redirect(StatusCode::SEE_OTHER, &gateway.landing_url(landing, &return_url)));
+        return resume::go_back(call, &gateway.landing_url(landing, &return_url));
     }
     let idps = &gateway.settings.identity_providers;
     let form = form(call, landing);
@@ -39,6 +39,6 @@ fn form(call: &Call<'_>, landing: Landing) -> Option<FormNotice> {
     if let Some(lost) = call.parameter("lost").and_then(|code| Lost::parse(&code)) {
         return Some(FormNotice::Lost(lost.reason()));
     }
-    let is_here = call.form_cookies().iter().any(|cookie| landing == Landing::Form(cookie.secret.key().id()));
+    let is_here = call.noticed_forms().iter().any(|key| landing == Landing::Form(key.id()));
     is_here.then_some(FormNotice::Kept)
 }

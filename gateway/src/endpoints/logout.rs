@@ -52,12 +52,13 @@ async fn sign_out(call: &Call<'_>) -> Result<Answer, Refusal> {
         None => signed_out(call, AtIdp::Unasked),
     };
     call.browser.forget_record(&gateway.cookies);
-    set_cookie(&mut answer, &gateway.cookies.clear_session_cookie());
-    set_cookie(&mut answer, &clear_login_cookie());
-    for form in call.form_cookies() {
+    let mut lines = gateway.cookies.clear_session_cookies();
+    lines.push(clear_login_cookie());
+    for form in call.noticed_forms() {
         // Whoever signs in here next does not send it.
-        set_cookie(&mut answer, &gateway.forget_form(&form.secret).await);
+        lines.extend(gateway.forget_form(&form).await);
     }
+    lines.iter().for_each(|line| set_cookie(&mut answer, line));
     Ok(answer)
 }
 

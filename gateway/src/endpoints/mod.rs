@@ -7,7 +7,7 @@ mod login_page;
 mod logout;
 mod metadata;
 mod replay;
-mod resume;
+pub(crate) mod resume;
 mod signed_in;
 mod slo;
 mod start;
@@ -27,7 +27,7 @@ use crate::decide::Endpoint;
 use crate::login::Departure;
 use crate::pages::{Answer, PostPage, Purpose, Reach, Site, page, redirect};
 use crate::refusal::Refusal;
-use crate::session::{Browser, BrowserBinding, FormCookie, FormId, Landing, Session};
+use crate::session::{Browser, BrowserBinding, CookieScope, FormCookie, FormId, FormKey, Landing, Session};
 use crate::shared::Gateway;
 
 /// The largest body that an endpoint reads; of the ACS, see [`saml_core::MAX_FORM_BYTES`].
@@ -190,8 +190,14 @@ impl Call<'_> {
         self.parameter("form").and_then(|id| FormId::parse(&id)).map_or(Landing::ReturnUrl, Landing::Form)
     }
 
-    fn form_cookies(&self) -> Vec<FormCookie> {
-        self.gateway.cookies.form_cookies(self.headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes))
+    /// Those kept at this host.
+    fn own_forms(&self) -> Vec<FormCookie> {
+        CookieScope::own_forms(self.headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes))
+    }
+
+    /// Those kept at any.
+    fn noticed_forms(&self) -> Vec<FormKey> {
+        self.gateway.cookies.noticed_forms(self.headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes))
     }
 
     /// The login cookie, if there is exactly one good one.

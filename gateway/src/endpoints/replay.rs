@@ -21,7 +21,7 @@ pub(super) async fn serve(call: &Call<'_>) -> Result<Answer, Refusal> {
 
 async fn send(call: &Call<'_>, landing: Landing) -> Result<Answer, Refusal> {
     let gateway = call.gateway;
-    let cookie = call.form_cookies().into_iter().find(|cookie| landing == Landing::Form(cookie.secret.key().id()));
+    let cookie = call.own_forms().into_iter().find(|cookie| landing == Landing::Form(cookie.secret.key().id()));
     let secret = cookie.ok_or(Refusal::FormOfOtherBrowser)?.secret;
     let sealed = gateway.stored("form", gateway.store().form(&secret.key()).await)?;
     let form = sealed.and_then(|sealed| gateway.forms.open(&secret, &sealed, call.now));

@@ -12,7 +12,7 @@ use http::StatusCode;
 use saml_core::Rejection;
 
 use super::{Call, set_cookie};
-use crate::loop_cause::Evidence;
+use crate::loop_cause::{Evidence, LoopCause};
 use crate::pages::{Answer, LookAgainPage, Reach, page, redirect};
 use crate::refusal::Refusal;
 use crate::session::{LOGIN_COOKIE, Landing, Rounds};
@@ -20,6 +20,9 @@ use crate::shared::Gateway;
 
 /// Begins like every cookie of ours, so that no upstream sees or sets it.
 const ROUNDS_COOKIE: &str = "__Host-samlgate-rounds";
+
+/// In the address of the login page: who leads there was offered a session cookie that is none, or two.
+pub(crate) const BAD_COOKIE: &str = "bad_cookie";
 
 /// Set by the ACS alone: where it shows again, the ACS and this page have the same host and cookies come back from there.
 pub(super) const PROBE: &str = "__Host-samlgate-probe=1; Path=/; Max-Age=120; Secure; HttpOnly; SameSite=Lax";
@@ -59,8 +62,31 @@ pub(super) fn serve(call: &Call<'_>) -> Result<Answer, Refusal> {
     }
     let rounds = rounds.and_one_more();
     let mut answer = redirect(StatusCode::FOUND, &next(call, &return_url, rounds));
-    set_cookie(&mut answer, &format!("{ROUNDS_COOKIE}={rounds}; Path=/; Max-Age=120; Secure; HttpOnly; SameSite=Lax"));
+    set_cookie(&mut answer, &counted(rounds));
     Ok(answer)
+}
+
+/// From the login page to where somebody came from who has a session. A host that led here because it was offered a session
+/// cookie that is none would do so for ever: such rounds are counted, too.
+///
+/// # Errors
+/// There were too many.
+pub(super) fn go_back(call: &Call<'_>, location: &str) -> Result<Answer, Refusal> {
+    let mut answer = redirect(StatusCode::SEE_OTHER, location);
+    if call.parameter(BAD_COOKIE).is_none() {
+        return Ok(answer);
+    }
+    let rounds = call.browser.first(ROUNDS_COOKIE).map_or(Rounds::none(call.now), |text| Rounds::parse(text, call.now));
+    if rounds.are_too_many() {
+        let last = Refusal::SessionCookieMissing.code();
+        return Err(Refusal::LoginLoop { last, cause: LoopCause::CookieTwice });
+    }
+    set_cookie(&mut answer, &counted(rounds.and_one_more()));
+    Ok(answer)
+}
+
+fn counted(rounds: Rounds) -> String {
+    format!("{ROUNDS_COOKIE}={rounds}; Path=/; Max-Age=120; Secure; HttpOnly; SameSite=Lax")
 }
 
 /// Our own page led here, and no link of somebody else: to a user who is signed in that would show a loop which is none. Old

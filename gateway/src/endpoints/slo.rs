@@ -110,7 +110,8 @@ async fn end(call: &Call<'_>, request: &VerifiedLogoutRequest, idp: &LiveIdp) ->
     // Another's session is not ended by having its browser carry the request, and its cookie stays.
     if call.session.is_some_and(|own| ended.iter().any(|session| session.key == own.key)) {
         call.browser.forget_record(&call.gateway.cookies);
-        set_cookie(&mut answer, &call.gateway.cookies.clear_session_cookie());
+        let lines = call.gateway.cookies.clear_session_cookies();
+        lines.iter().for_each(|line| set_cookie(&mut answer, line));
         set_cookie(&mut answer, &clear_login_cookie());
     }
     Ok(answer)

@@ -14,7 +14,7 @@ use crate::exchange;
 use crate::forms::{self, KeptForm, Lost, MAX_FORM_BYTES, MAX_PER_BROWSER};
 use crate::refusal::Refusal;
 use crate::same_origin::is_same_origin;
-use crate::session::{FormCookie, FormId, FormSecret, KeepOutcome};
+use crate::session::{CookieScope, FormCookie, FormId, FormSecret, KeepOutcome};
 use crate::shared::Gateway;
 
 /// What becomes of a form whose session has ended.
@@ -47,7 +47,7 @@ pub(super) async fn keep(gateway: &Gateway, exchange: &mut Exchange, journey: &m
     let reading = gateway.forms.begin_reading(journey::client_address(gateway, exchange));
     let fate = match read(exchange, reading.as_ref()).await? {
         Ok(body) => match forms::handle_in(&body) {
-            Some(handle) => kept_before(gateway, exchange, &handle),
+            Some(handle) => kept_before(exchange, &handle),
             None => {
                 let form = KeptForm { target: target(gateway, exchange.req_header()), content_type, body };
                 store(gateway, exchange, journey, &form).await
@@ -86,8 +86,8 @@ async fn read(exchange: &mut Exchange, leave: Option<&forms::Reading<'_>>) -> Re
 }
 
 /// The session ended between the page that replays a form and its handle: the form itself is still kept.
-fn kept_before(gateway: &Gateway, exchange: &Exchange, handle: &FormSecret) -> Fate {
-    match cookies(gateway, exchange).into_iter().find(|cookie| cookie.secret.key() == handle.key()) {
+fn kept_before(exchange: &Exchange, handle: &FormSecret) -> Fate {
+    match cookies(exchange).into_iter().find(|cookie| cookie.secret.key() == handle.key()) {
         Some(cookie) => Fate::Kept(cookie.secret.key().id()),
         None => Fate::Lost(Lost::Gone),
     }
@@ -96,9 +96,9 @@ fn kept_before(gateway: &Gateway, exchange: &Exchange, handle: &FormSecret) -> F
 async fn store(gateway: &Gateway, exchange: &Exchange, journey: &mut Journey, form: &KeptForm) -> Fate {
     match put(gateway, exchange, journey, form).await {
         Ok(Ok(secret)) => {
-            journey.set_cookies.push(gateway.cookies.form_cookie(&secret, journey.now));
-            for old in cookies(gateway, exchange).iter().skip(MAX_PER_BROWSER - 1) {
-                journey.set_cookies.push(gateway.forget_form(&old.secret).await);
+            journey.set_cookies.extend(gateway.cookies.form_cookies(&secret, journey.now));
+            for old in cookies(exchange).iter().skip(MAX_PER_BROWSER - 1) {
+                journey.set_cookies.extend(gateway.forget_form(&old.secret.key()).await);
             }
             Fate::Kept(secret.key().id())
         }
@@ -153,7 +153,7 @@ pub(super) async fn replay(
     match &taken {
         Ok(_) => {
             gateway.metrics.form("replayed", "");
-            journey.set_cookies.push(gateway.cookies.clear_form_cookie(handle.key().id()));
+            journey.set_cookies.extend(gateway.cookies.clear_form_cookies(handle.key().id()));
         }
         Err(refusal) => gateway.metrics.form("refused", refusal.code()),
     }
@@ -167,7 +167,7 @@ async fn take(
     handle: &FormSecret,
 ) -> Result<Replay, Refusal> {
     let key = handle.key();
-    if !cookies(gateway, exchange).iter().any(|cookie| cookie.secret.key() == key) {
+    if !cookies(exchange).iter().any(|cookie| cookie.secret.key() == key) {
         return Err(Refusal::FormOfOtherBrowser);
     }
     let sealed = gateway.stored("form", gateway.store().form(&key).await)?;
@@ -200,8 +200,8 @@ impl Replay {
     }
 }
 
-fn cookies(gateway: &Gateway, exchange: &Exchange) -> Vec<FormCookie> {
-    gateway.cookies.form_cookies(exchange.req_header().headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes))
+fn cookies(exchange: &Exchange) -> Vec<FormCookie> {
+    CookieScope::own_forms(exchange.req_header().headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes))
 }
 
 /// Where a form goes, as the page that replays it says it. Whole: `//host` alone would name another host.

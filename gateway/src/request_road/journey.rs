@@ -31,6 +31,8 @@ pub struct Journey {
     /// The one reading of the clock that the request is judged by.
     pub(super) now: Timestamp,
     pub(super) session: Option<Arc<Session>>,
+    /// It offered a session cookie that is none, or two.
+    pub(super) has_bad_cookie: bool,
     /// Set-Cookie lines: what the browser must carry from now on, whatever the answer is.
     pub(super) set_cookies: Vec<String>,
     pub(super) outcome: Outcome,
@@ -77,6 +79,7 @@ impl Journey {
             begun: Instant::now(),
             now: SystemTime::now().into(),
             session: None,
+            has_bad_cookie: false,
             set_cookies: Vec::new(),
             outcome: Outcome::Undecided,
             permit: None,

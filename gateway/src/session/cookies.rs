@@ -12,7 +12,7 @@ use saml_core::Timestamp;
 use zeroize::Zeroizing;
 
 use super::kept_forms::FORM_SECONDS;
-use super::ticket::{BrowserBinding, FormId, FormSecret, Ticket};
+use super::ticket::{BrowserBinding, FormId, FormKey, FormSecret, Ticket};
 
 /// Logins and logouts live on one host. `__Host-` makes browsers insist on Secure, Path=/ and no Domain
 /// (RFC 6265bis §4.1.3.2).
@@ -23,8 +23,11 @@ pub(super) const LOGOUT_COOKIE: &str = "__Host-samlgate-logout";
 /// What is looked at of a header that somebody filled with them; a browser keeps four.
 const MAX_FORM_COOKIES: usize = 16;
 
-/// In the name of a form's cookie, before the form's id.
-const FORM_MARK: &str = "-form-";
+/// In the name of a form's cookie, before the form's id. Never for a domain: who sets it decides what is sent as the next who
+/// signs in, and who reads it sends the form as themselves.
+const FORM_PREFIX: &str = "__Host-samlgate-form-";
+/// In the name of the notice that other hosts get of a kept form.
+const NOTICE_MARK: &str = "-kept-";
 
 /// Every cookie whose name begins like this is ours.
 const OWN_PREFIXES: [&[u8]; 2] = [b"__host-samlgate", b"__secure-samlgate"];
@@ -103,39 +106,74 @@ impl CookieScope {
         self.lax(self.session_name(), &ticket.to_cookie_value(), seconds)
     }
 
-    pub fn clear_session_cookie(&self) -> String {
-        self.lax(self.session_name(), "", 0)
+    /// One of the host alone, where all of the domain share one, is not ours, and hides ours.
+    pub fn clear_session_cookies(&self) -> Vec<String> {
+        let ours = self.lax(self.session_name(), "", 0);
+        match self {
+            Self::Host => vec![ours],
+            Self::Domain(_) => vec![ours, self.clear_foreign_session_cookie()],
+        }
+    }
+
+    fn clear_foreign_session_cookie(&self) -> String {
+        Self::Host.lax(self.session_name(), "", 0)
+    }
+
+    /// What frees a browser that offers two session cookies, or one that is none, of the one that this host can clear.
+    pub fn clear_bad_session_cookie(&self) -> Option<String> {
+        matches!(self, Self::Domain(_)).then(|| self.clear_foreign_session_cookie())
     }
 
     /// It binds the form to the browser: whoever sends the form must have it. `SameSite=Lax`: the way from the IdP to the
-    /// page that replays the form ends in redirects that began at another site.
-    pub fn form_cookie(&self, secret: &FormSecret, now: Timestamp) -> String {
+    /// page that replays the form ends in redirects that began at another site. Beside it, where hosts share the session, what
+    /// lets the others show that the form is kept, and forget it at a sign-out, and no more.
+    pub fn form_cookies(&self, secret: &FormSecret, now: Timestamp) -> Vec<String> {
         let value = Zeroizing::new(format!("{}.{}", secret.to_text().as_str(), now.unix_seconds()));
-        self.lax(&self.form_name(secret.key().id()), &value, FORM_SECONDS)
+        let key = secret.key();
+        let secret = Self::Host.lax(&form_name(key.id()), &value, FORM_SECONDS);
+        match self {
+            Self::Host => vec![secret],
+            Self::Domain(_) => vec![secret, self.lax(&self.notice_name(key.id()), &key.to_text(), FORM_SECONDS)],
+        }
     }
 
-    pub fn clear_form_cookie(&self, id: FormId) -> String {
-        self.lax(&self.form_name(id), "", 0)
+    pub fn clear_form_cookies(&self, id: FormId) -> Vec<String> {
+        let secret = Self::Host.lax(&form_name(id), "", 0);
+        match self {
+            Self::Host => vec![secret],
+            Self::Domain(_) => vec![secret, self.lax(&self.notice_name(id), "", 0)],
+        }
     }
 
-    fn form_name(&self, id: FormId) -> String {
-        format!("{}{FORM_MARK}{id}", self.session_name())
+    fn notice_name(&self, id: FormId) -> String {
+        format!("{}{NOTICE_MARK}{id}", self.session_name())
     }
 
-    /// The newest first. Only those whose name is of their secret.
-    pub fn form_cookies<'a>(&self, headers: impl IntoIterator<Item = &'a [u8]>) -> Vec<FormCookie> {
+    /// Every form that this browser has kept, at whatever host.
+    pub fn noticed_forms<'a>(&self, headers: impl IntoIterator<Item = &'a [u8]>) -> Vec<FormKey> {
+        let headers: Vec<&[u8]> = headers.into_iter().collect();
+        let own = Self::own_forms(headers.iter().copied());
+        let mut keys: Vec<_> = own.iter().map(|cookie| cookie.secret.key()).collect();
         let pairs = headers.into_iter().flat_map(pairs).map(|pair| name_and_value(trim_ows(pair)));
-        let named = pairs.filter_map(|(name, value)| {
-            let id = name.strip_prefix(self.session_name().as_bytes())?.strip_prefix(FORM_MARK.as_bytes())?;
-            Some((id, value))
+        let noticed = pairs.filter_map(|(name, value)| {
+            let id = name.strip_prefix(self.session_name().as_bytes())?.strip_prefix(NOTICE_MARK.as_bytes())?;
+            FormKey::parse(value).filter(|key| key.id().to_string().as_bytes() == id)
         });
+        keys.extend(noticed.take(MAX_FORM_COOKIES));
+        keys
+    }
+
+    /// Those kept at this host, the newest first. Only those whose name is of their secret.
+    pub fn own_forms<'a>(headers: impl IntoIterator<Item = &'a [u8]>) -> Vec<FormCookie> {
+        let pairs = headers.into_iter().flat_map(pairs).map(|pair| name_and_value(trim_ows(pair)));
+        let named = pairs.filter_map(|(name, value)| Some((name.strip_prefix(FORM_PREFIX.as_bytes())?, value)));
         let read = |(id, value): (&[u8], &[u8])| {
             let (secret, set) = std::str::from_utf8(value).ok()?.split_once('.')?;
             let secret = FormSecret::parse(secret.as_bytes())?;
             let set = Timestamp::from_unix(set.parse().ok()?, 0);
             (secret.key().id().to_string().as_bytes() == id).then_some(FormCookie { secret, set })
         };
-        let mut cookies: Vec<_> = named.take(MAX_FORM_COOKIES).filter_map(read).collect();
+        let mut cookies: Vec<_> = named.filter_map(read).take(MAX_FORM_COOKIES).collect();
         cookies.sort_by_key(|cookie| Reverse(cookie.set));
         cookies
     }
@@ -150,6 +188,10 @@ impl CookieScope {
         .build()
         .to_string()
     }
+}
+
+fn form_name(id: FormId) -> String {
+    format!("{FORM_PREFIX}{id}")
 }
 
 /// The cookie of a kept form: its secret, and when it was set.
@@ -362,9 +404,10 @@ mod tests {
             format!("__Host-samlgate-login={}; HttpOnly; SameSite=None; Secure; Path=/", "A".repeat(43))
         );
         assert_eq!(
-            CookieScope::Host.clear_session_cookie(),
-            "__Host-samlgate=; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=0"
+            CookieScope::Host.clear_session_cookies(),
+            ["__Host-samlgate=; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=0"]
         );
+        assert_eq!(CookieScope::Host.clear_bad_session_cookie(), None);
         assert_eq!(clear_login_cookie(), "__Host-samlgate-login=; HttpOnly; SameSite=None; Secure; Path=/; Max-Age=0");
     }
 
@@ -377,13 +420,24 @@ mod tests {
             session.starts_with("__Secure-samlgate=") && session.ends_with(&format!("{attributes}60")),
             "{session}"
         );
-        assert_eq!(scope.clear_session_cookie(), format!("__Secure-samlgate={attributes}0"));
+        let foreign = "__Secure-samlgate=; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=0";
+        assert_eq!(scope.clear_session_cookies(), [&format!("__Secure-samlgate={attributes}0"), foreign]);
+        assert_eq!(scope.clear_bad_session_cookie().as_deref(), Some(foreign));
         let secret = FormSecret::generate(&SystemRandom::new()).unwrap();
-        let form = scope.form_cookie(&secret, Timestamp::from_unix(5, 0));
-        assert!(form.starts_with("__Secure-samlgate-form-") && form.ends_with(&format!("{attributes}900")), "{form}");
-        let pair = form.split(';').next().unwrap();
-        assert_eq!(scope.form_cookies([pair.as_bytes()]).len(), 1);
-        assert!(CookieScope::Host.form_cookies([pair.as_bytes()]).is_empty());
+        let [form, notice] = &*scope.form_cookies(&secret, Timestamp::from_unix(5, 0)) else { panic!("two cookies") };
+        assert!(form.starts_with("__Host-samlgate-form-") && !form.contains("Domain"), "{form}");
+        assert!(
+            notice.starts_with("__Secure-samlgate-kept-") && notice.ends_with(&format!("{attributes}900")),
+            "{notice}"
+        );
+        assert!(!notice.contains(secret.to_text().as_str()), "it opens nothing");
+        let pair = |line: &str| line.split(';').next().unwrap().to_owned();
+        let noticed = |line: &str| scope.noticed_forms([pair(line).as_bytes()]);
+        assert_eq!((noticed(form), noticed(notice)), (vec![secret.key()], vec![secret.key()]));
+        assert!(noticed(&notice.replace("-kept-", "-kept-0")).is_empty());
+        assert!(CookieScope::own_forms([pair(notice).as_bytes()]).is_empty());
+        let cleared = scope.clear_form_cookies(secret.key().id());
+        assert!(cleared.len() == 2 && cleared.iter().all(|line| line.ends_with("Max-Age=0")), "{cleared:?}");
         let t = "A".repeat(43);
         let header = format!("__Host-samlgate={t}; __Host-samlgate-login={t}");
         let own = scope.read_own([header.as_bytes()]);
@@ -401,11 +455,11 @@ mod tests {
     fn form_cookies_come_back_newest_first_and_under_their_own_names() {
         let secrets: Vec<_> = (0..20).map(|_| FormSecret::generate(&SystemRandom::new()).unwrap()).collect();
         let set = |secret: &FormSecret, time| {
-            CookieScope::Host.form_cookie(secret, Timestamp::from_unix(time, 0)).split(';').next().unwrap().to_owned()
+            let lines = CookieScope::Host.form_cookies(secret, Timestamp::from_unix(time, 0));
+            lines[0].split(';').next().unwrap().to_owned()
         };
         let read = |header: &str| -> Vec<_> {
-            CookieScope::Host
-                .form_cookies([header.as_bytes()])
+            CookieScope::own_forms([header.as_bytes()])
                 .iter()
                 .map(|cookie| (cookie.secret.key(), cookie.set.unix_seconds()))
                 .collect()
@@ -417,7 +471,7 @@ mod tests {
         assert_eq!(read(&set(one, 5).replace(".5", "")), []);
         let all: Vec<_> = secrets.iter().map(|secret| set(secret, 1)).collect();
         assert_eq!(read(&all.join("; ")).len(), MAX_FORM_COOKIES);
-        let written = CookieScope::Host.form_cookie(one, Timestamp::from_unix(5, 0));
+        let [written] = &*CookieScope::Host.form_cookies(one, Timestamp::from_unix(5, 0)) else { panic!("one cookie") };
         assert!(written.ends_with("; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=900"), "{written}");
     }
 

@@ -131,6 +131,15 @@ impl FormSecret {
 }
 
 impl FormKey {
+    /// 43 characters of base64url in their one canonical form.
+    pub(super) fn parse(text: &[u8]) -> Option<Self> {
+        parse_secret(text).map(|bytes| Self(*bytes))
+    }
+
+    pub(super) fn to_text(self) -> String {
+        URL_SAFE_NO_PAD.encode(self.0)
+    }
+
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }

@@ -1,6 +1,6 @@
 //! Several hosts under one sign-in: behind a front that ends TLS, as browsers see it.
 
-use harness::browser::{Browser, Fetch, SameSite, Tab};
+use harness::browser::{Browser, Fetch, SameSite, SameSiteContext, Tab};
 use harness::gateway::{Gateway, GatewayBuilder, IDP_ENTITY_ID};
 use harness::idp::{Idp, IdpOptions, IdpSettings};
 use harness::issuer::Sign;
@@ -131,6 +131,7 @@ async fn a_host_has_its_own_routes_and_strangers_have_none() {
         ("app.samlgate.test:443", 302),
         ("b.samlgate.test", 421),
         ("b.samlgate.test:443", 421),
+        ("b.samlgate.test:8443:443", 421),
         ("c.samlgate.test", 421),
         ("samlgate.test", 421),
     ] {
@@ -173,6 +174,54 @@ async fn logins_live_on_public_url_alone() {
         assert_eq!(answer.status, status, "{host}: {}", answer.text());
         assert_eq!(answer.text().contains("unknown_host"), status == 421);
     }
+}
+
+/// As a script of a page at the second host, or at another host of the domain, would set it.
+fn toss(hosts: &Hosts, line: &str) {
+    let url = url::Url::parse(&format!("{B}/deep")).expect("an address");
+    let now = time::OffsetDateTime::now_utc();
+    hosts.browser.change_jar(|jar| jar.set(&url, line, SameSiteContext::SameSite, now).expect("a browser takes it"));
+}
+
+#[tokio::test]
+async fn a_second_session_cookie_is_cleared_or_told() {
+    let hosts = Hosts::start().await;
+    let mut tab = hosts.sign_in(&format!("{B}/deep")).await;
+    toss(&hosts, "__Secure-samlgate=x; Secure; Path=/");
+    tab.visit(&format!("{B}/deep")).await;
+    assert_eq!((tab.page().status, tab.page().url.path()), (200, "/deep"), "{}", tab.page().body);
+
+    toss(&hosts, "__Secure-samlgate=x; Secure; Path=/deep");
+    tab.visit(&format!("{B}/deep")).await;
+    let page = tab.page();
+    assert_eq!((page.status, page.url.path()), (403, "/saml/login"), "{}", page.body);
+    assert!(page.body.contains("login_loop") && page.body.contains("cookie_twice"), "{}", page.body);
+    // Elsewhere everything goes on.
+    tab.visit(&format!("{APP}/page")).await;
+    assert_eq!(tab.page().status, 200);
+}
+
+#[tokio::test]
+async fn another_host_can_neither_read_nor_set_what_a_kept_form_needs() {
+    let hosts = Hosts::start().await;
+    let mut tab = hosts.sign_in(&format!("{B}/page")).await;
+    hosts.browser.change_jar(|jar| jar.remove("samlgate.test", SESSION));
+    tab.post("/orders", "text/plain", "a=b").await;
+    let jar = hosts.browser.jar();
+    let secret = jar.cookies().iter().find(|cookie| cookie.name.contains("-form-")).expect("the form's cookie");
+    assert!(secret.host_only && secret.domain == "b.samlgate.test" && secret.name.starts_with("__Host-"), "{secret:?}");
+    let secret = secret.value.split('.').next().unwrap_or_default().to_owned();
+    let shared: Vec<_> = jar.cookies().iter().filter(|cookie| !cookie.host_only).collect();
+    assert!(shared.len() == 1 && !shared[0].value.contains(&secret), "{shared:?}");
+
+    // A sign-out at public_url forgets it all the same.
+    let mut other = hosts.sign_in(&format!("{APP}/saml/login?rd=/page")).await;
+    other.visit(&format!("{APP}/saml/logout")).await;
+    let form = other.page().form();
+    other.submit(form).await;
+    hosts.past_login(&mut tab).await;
+    assert_eq!(tab.page().status, 410, "{}", tab.page().body);
+    assert!(hosts.upstream.requests().iter().all(|request| request.method != "POST"));
 }
 
 #[tokio::test]
