@@ -285,6 +285,8 @@ pub struct Route {
     pub access: Access,
     /// Index into [`Settings::upstreams`]; none where only other proxies may ask about the route.
     pub upstream: Option<usize>,
+    /// `preflight: forward`: CORS preflights go on with nobody's name.
+    pub forwards_preflights: bool,
     /// `api: true`: 401 JSON, never a redirect.
     pub api: bool,
     /// `host_header`: what the upstream sees as Host; the client's where absent.

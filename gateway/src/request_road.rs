@@ -18,7 +18,7 @@ use pingora::Result;
 use pingora::http::RequestHeader;
 use pingora::proxy::Session as Exchange;
 
-use crate::decide::{ClientKind, Decision, Endpoint, Permit, RequestFacts, decide};
+use crate::decide::{ClientKind, Decision, Endpoint, Permit, RequestFacts, decide, is_preflight};
 use crate::endpoints::resume::BAD_COOKIE;
 use crate::endpoints::{self, Call};
 use crate::exchange::{self, Afterwards};
@@ -120,6 +120,7 @@ fn facts(request: &RequestHeader, is_signed_in: bool) -> RequestFacts<'_> {
         path: request.uri.path(),
         client: if is_signed_in { ClientKind::Background } else { client_of(request) },
         upgrade_origin: upgrade_origin(request),
+        is_preflight: is_preflight(request.method.as_str(), &request.headers),
     }
 }
 

@@ -95,6 +95,7 @@ pub(crate) fn route(path: PathMatch, access: Access) -> Route {
         methods: Vec::new(),
         access,
         upstream: Some(0),
+        forwards_preflights: false,
         api: false,
         host_header: None,
         identity_jwt: None,

@@ -7,7 +7,7 @@ use crate::check::{self, Fault, nearest};
 use crate::settings::{Access, IdentityJwt, Origin, PathMatch, Route, Timeouts, Upstream};
 use crate::source::Findings;
 use crate::table::value::or;
-use crate::table::{Key, Kind, Section, Table, seconds};
+use crate::table::{Choices, Key, Kind, Section, Table, seconds};
 
 pub(crate) static TABLE: Table = Table {
     title: "routes[]",
@@ -36,6 +36,13 @@ pub(crate) static TABLE: Table = Table {
             "the name of an upstream",
         ),
         Key::optional("api", Kind::Boolean, "`false`", "without a session: 401 JSON, never a redirect"),
+        Key::optional(
+            "preflight",
+            Kind::Choice(&PREFLIGHTS),
+            "judged as any request",
+            "`forward`: CORS preflights, which browsers send without cookies, go on without a session and without an identity, so \
+             that the application may answer them; a route with `methods` needs OPTIONS among them",
+        ),
         Key::optional("host_header", Kind::Text, "the client's", "the Host that the upstream sees"),
         Key::optional(
             "identity_jwt",
@@ -46,8 +53,10 @@ pub(crate) static TABLE: Table = Table {
         Key::optional("jwt_audience", Kind::Text, "the origin that the request came to", "the `aud` of that token"),
         Key::optional("timeouts", Kind::Section(&TIMEOUTS), "its defaults", "how long the upstream may take"),
     ],
-    later: &["tokens_file", "preflight", "rewrite", "rewrites", "limits"],
+    later: &["tokens_file", "rewrite", "rewrites", "limits"],
 };
+
+static PREFLIGHTS: Choices = Choices { values: &["forward"], later: &[] };
 
 static TIMEOUTS: Table = Table {
     title: "routes[].timeouts",
@@ -121,6 +130,7 @@ fn route(id: String, section: &Section<'_>, surroundings: &Surroundings<'_>, fin
         id,
         host,
         path: path?,
+        forwards_preflights: forwards_preflights(section, &methods, findings),
         methods,
         access: access?,
         upstream: upstream?,
@@ -129,6 +139,15 @@ fn route(id: String, section: &Section<'_>, surroundings: &Surroundings<'_>, fin
         identity_jwt,
         timeouts: timeouts(&section.section("timeouts")),
     })
+}
+
+fn forwards_preflights(section: &Section<'_>, methods: &[String], findings: &mut Findings) -> bool {
+    let is_on = section.choice("preflight") == Some("forward");
+    if is_on && !methods.is_empty() && !methods.iter().any(|method| method == "OPTIONS") {
+        let problem = "has no effect: `methods` has no OPTIONS, with which preflights come";
+        findings.warn(section.place("preflight"), problem, "add OPTIONS to `methods`, or remove it");
+    }
+    is_on
 }
 
 fn path(section: &Section<'_>, prefix: &str, findings: &mut Findings) -> Option<PathMatch> {

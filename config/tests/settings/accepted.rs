@@ -206,6 +206,11 @@ fn warns_of_what_weakens_or_does_nothing() {
         "no effect",
     );
     check_warning(
+        &with_first_route("{ path: /x, access: signed_in, upstream: app, methods: [GET], preflight: forward }"),
+        "routes[0].preflight",
+        "no OPTIONS",
+    );
+    check_warning(
         &with_first_route("{ path: /x, access: public, upstream: app, identity_jwt: true }"),
         "routes[0].identity_jwt",
         "public",

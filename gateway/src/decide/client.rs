@@ -50,6 +50,11 @@ impl ClientKind {
     }
 }
 
+/// Whether a browser asks, without cookies, if a page of another origin may make a request (Fetch §4.8).
+pub(crate) fn is_preflight(method: &str, headers: &HeaderMap) -> bool {
+    method == "OPTIONS" && headers.contains_key("origin") && headers.contains_key("access-control-request-method")
+}
+
 /// The Content-Type of a request that carries a form as browsers send them.
 pub(crate) fn form_type(headers: &HeaderMap) -> Option<&str> {
     let content_type = headers.get("content-type")?.to_str().ok()?;

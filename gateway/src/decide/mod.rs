@@ -22,7 +22,7 @@ use crate::refusal::{Refusal, shortened};
 use crate::session::Session;
 
 pub use client::ClientKind;
-pub(crate) use client::{URLENCODED, form_type, is_of_type};
+pub(crate) use client::{URLENCODED, form_type, is_of_type, is_preflight};
 pub use hosts::{Hosts, is_serialised};
 pub(crate) use path::{Readings, is_under};
 pub use policy::Policy;
@@ -41,6 +41,8 @@ pub struct RequestFacts<'a> {
     pub client: ClientKind,
     /// Origin of a request that asks for a WebSocket; `None` for other requests and where the client sent none.
     pub upgrade_origin: Option<&'a str>,
+    /// A browser asks whether a page of another origin may make a request, without cookies (Fetch §4.8).
+    pub is_preflight: bool,
 }
 
 /// Leave to reach an upstream. Only [`decide`] makes one:
@@ -163,6 +165,9 @@ fn enter(
     // Browsers send cookies with a WebSocket from any page and apply no CORS to it; a client without Origin is no browser.
     if let Some(seen) = facts.upgrade_origin.filter(|origin| !is_serialised(host, origin)) {
         return Decision::Refuse(Refusal::UpgradeOriginForbidden { seen: shortened(seen) });
+    }
+    if facts.is_preflight && route.forwards_preflights && is_plain {
+        return Decision::Forward(Permit { route: index, identity: None });
     }
     match admits(&route.access, is_plain, session) {
         Verdict::Anonymous => Decision::Forward(Permit { route: index, identity: None }),

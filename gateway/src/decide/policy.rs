@@ -21,6 +21,7 @@ pub(super) struct CompiledRoute {
     methods: Vec<String>,
     pub(super) access: Access,
     pub(super) api: bool,
+    pub(super) forwards_preflights: bool,
 }
 
 /// What one reading of a path leads to.
@@ -48,6 +49,7 @@ impl Policy {
             methods: route.methods.clone(),
             access: route.access.clone(),
             api: route.api,
+            forwards_preflights: route.forwards_preflights,
         });
         Self {
             hosts: Hosts::from_settings(settings),

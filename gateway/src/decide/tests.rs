@@ -51,6 +51,7 @@ pub(super) fn facts(path: &str) -> RequestFacts<'_> {
         path,
         client: ClientKind::Navigation,
         upgrade_origin: None,
+        is_preflight: false,
     }
 }
 
@@ -461,7 +462,14 @@ proptest! {
         expired in any::<bool>(),
     ) {
         let session = session(|record| record.expires = at(50));
-        let facts = RequestFacts { method: &method, authority: &authority, path: &path, client, upgrade_origin: None };
+        let facts = RequestFacts {
+            method: &method,
+            authority: &authority,
+            path: &path,
+            client,
+            upgrade_origin: None,
+            is_preflight: false,
+        };
         let policy = Policy::from_settings(&sample());
         match decide(&policy, &facts, expired.then_some(&session), at(100)) {
             Decision::Forward(permit) => {
@@ -498,4 +506,30 @@ fn there_is_no_place_for_logout_messages_where_no_idp_has_single_logout() {
     assert_eq!(shown(&settings), "serve Slo");
     settings.identity_providers[1].single_logout = SingleLogout::Off;
     assert_eq!(shown(&settings), "endpoint_unknown");
+}
+
+#[test]
+fn a_preflight_goes_on_in_nobodys_name_where_the_route_says_so() {
+    let mut settings = sample();
+    for name in ["admin", "api"] {
+        let index = ROUTES.iter().position(|route| *route == name).unwrap();
+        settings.routes[index].forwards_preflights = true;
+    }
+    let policy = Policy::from_settings(&settings);
+    let preflight =
+        |path| RequestFacts { method: "OPTIONS", client: ClientKind::Background, is_preflight: true, ..facts(path) };
+    let admin = session(|_| {});
+    for (path, session, expected) in [
+        ("/api/a", None, "forward api nobody"),
+        ("/admin/a", None, "forward admin nobody"),
+        ("/admin/a", Some(&admin), "forward admin nobody"),
+        ("/a", None, "login_required"),
+        ("/api//a", None, "login_required"),
+        ("/api/..;/admin/a", None, "path_ambiguous"),
+        ("/saml/x", None, "endpoint_unknown"),
+    ] {
+        assert_eq!(shown(&decide(&policy, &preflight(path), session, at(100))), expected, "{path}");
+    }
+    let options = RequestFacts { is_preflight: false, ..preflight("/api/a") };
+    assert_eq!(shown(&decide(&policy, &options, None, at(100))), "login_required", "any OPTIONS is none");
 }

@@ -43,9 +43,9 @@ pub struct ForwardedContext<'a> {
     pub host: &'a str,
 }
 
-/// Only where a rule looks at methods: elsewhere applications may use them.
+/// Only where a rule looks at methods, or lets OPTIONS alone through: elsewhere applications may use them.
 fn method_overrides(settings: &Settings) -> impl Iterator<Item = &str> {
-    let decisive = settings.routes.iter().any(|route| !route.methods.is_empty());
+    let decisive = settings.routes.iter().any(|route| !route.methods.is_empty() || route.forwards_preflights);
     METHOD_OVERRIDES.into_iter().filter(move |_| decisive)
 }
 

@@ -15,7 +15,7 @@ use pingora::proxy::Session as Exchange;
 
 use super::journey::{self, Journey, Outcome};
 use super::{record, reply, session_of};
-use crate::decide::{AskingProxy, ClientKind, Decision, Permit, RequestFacts, decide, form_type};
+use crate::decide::{AskingProxy, ClientKind, Decision, Permit, RequestFacts, decide, form_type, is_preflight};
 use crate::exchange::Afterwards;
 use crate::forms::Lost;
 use crate::ingress::{self, MAX_TARGET_BYTES};
@@ -168,6 +168,7 @@ fn decide_on(
         path: asked.path(),
         client: ClientKind::of(&asked.method, &request.headers),
         upgrade_origin: upgrade_origin(request),
+        is_preflight: is_preflight(&asked.method, &request.headers),
     };
     let host = host_of(gateway, asked);
     match decide(&gateway.policy, &facts, journey.session.as_ref(), journey.now) {

@@ -154,3 +154,35 @@ async fn trailers_carry_no_identity() {
     assert!(request.trailers.is_empty(), "{:?}", request.trailers);
     assert_eq!(request.body, "abc");
 }
+
+#[tokio::test]
+async fn a_preflight_goes_on_in_nobodys_name_where_the_route_says_so() {
+    let world = World::start_with(samlgate(), |gateway| gateway.set("routes.2.preflight", json!("forward"))).await;
+    world.sign_in("ada", "/").await;
+    let cookie = format!("Cookie: {}", session_cookie(&world.browser));
+    let ask = async |path: &str, lines: &[&str]| {
+        let lines: String = FORGED.iter().chain(lines).map(|line| format!("{line}\r\n")).collect();
+        let host = world.gateway.authority();
+        let request = format!("OPTIONS {path} HTTP/1.1\r\nHost: {host}\r\n{lines}Connection: close\r\n\r\n");
+        raw::exchange(world.gateway.address(), request).await.status
+    };
+    let preflight = [
+        &*cookie,
+        "Origin: https://other.example",
+        "Access-Control-Request-Method: PUT",
+        "X-HTTP-Method-Override: PUT",
+    ];
+    assert_eq!(ask("/api/x", &preflight).await, 200);
+    let request = world.upstream.last_request();
+    assert_eq!((request.method.as_str(), request.path()), ("OPTIONS", "/api/x"));
+    for name in
+        ["X-Forwarded-User", "X-Forwarded-Email", "X-Samlgate-Jwt-Assertion", "X-HTTP-Method-Override", "Cookie"]
+    {
+        assert_eq!(request.one(name), None, "{:?}", request.header_lines);
+    }
+    let reached = world.upstream.requests().len();
+    assert_eq!(ask("/api/x", &preflight[1..2]).await, 401, "not every OPTIONS is one");
+    assert_eq!(ask("/admin/x", &preflight[1..]).await, 401, "not every route lets them through");
+    assert_eq!(ask("/api//x", &preflight[1..]).await, 401, "nor every spelling of a path");
+    assert_eq!(world.upstream.requests().len(), reached);
+}
