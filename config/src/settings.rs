@@ -434,23 +434,40 @@ pub enum HeaderPreset {
 }
 
 impl HeaderPreset {
-    /// The headers that the preset sets: unique id, e-mail, username (else e-mail), groups.
-    pub const fn headers(self) -> [(&'static str, Claim); 4] {
-        let names = match self {
-            Self::XForwarded => {
-                ["X-Forwarded-User", "X-Forwarded-Email", "X-Forwarded-Preferred-Username", "X-Forwarded-Groups"]
-            }
-            Self::RemoteUser => ["Remote-User", "Remote-Email", "Remote-Preferred-Username", "Remote-Groups"],
-            Self::XAuthRequest => [
-                "X-Auth-Request-User",
-                "X-Auth-Request-Email",
-                "X-Auth-Request-Preferred-Username",
-                "X-Auth-Request-Groups",
+    pub const ALL: [Self; 3] = [Self::XForwarded, Self::RemoteUser, Self::XAuthRequest];
+
+    /// The headers that the preset sets.
+    pub const fn headers(self) -> [(&'static str, HeaderSource); 4] {
+        use HeaderSource::{Claim as Of, FullName};
+        match self {
+            Self::XForwarded => [
+                ("X-Forwarded-User", Of(Claim::User)),
+                ("X-Forwarded-Email", Of(Claim::Email)),
+                ("X-Forwarded-Preferred-Username", Of(Claim::Username)),
+                ("X-Forwarded-Groups", Of(Claim::Groups)),
             ],
-        };
-        let [user, email, username, groups] = names;
-        [(user, Claim::User), (email, Claim::Email), (username, Claim::Username), (groups, Claim::Groups)]
+            Self::RemoteUser => [
+                ("Remote-User", Of(Claim::User)),
+                ("Remote-Email", Of(Claim::Email)),
+                ("Remote-Name", FullName),
+                ("Remote-Groups", Of(Claim::Groups)),
+            ],
+            Self::XAuthRequest => [
+                ("X-Auth-Request-User", Of(Claim::User)),
+                ("X-Auth-Request-Email", Of(Claim::Email)),
+                ("X-Auth-Request-Preferred-Username", Of(Claim::Username)),
+                ("X-Auth-Request-Groups", Of(Claim::Groups)),
+            ],
+        }
     }
+}
+
+/// Where the value of an identity header comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HeaderSource {
+    Claim(Claim),
+    /// First and last name, else the user name.
+    FullName,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -13,14 +13,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use config::Origin;
 use http::header::{COOKIE, ORIGIN};
-use http::{HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use pingora::Result;
 use pingora::http::RequestHeader;
 use pingora::proxy::Session as Exchange;
 
 use crate::decide::{ClientKind, Decision, Endpoint, Permit, RequestFacts, decide, is_preflight};
-use crate::endpoints::resume::BAD_COOKIE;
-use crate::endpoints::{self, Call};
+use crate::endpoints::{self, BAD_COOKIE, Call};
 use crate::exchange::{self, Afterwards};
 use crate::ingress;
 use crate::pages::{Answer, redirect};
@@ -119,13 +118,13 @@ fn facts(request: &RequestHeader, is_signed_in: bool) -> RequestFacts<'_> {
         authority: ingress::authority(request),
         path: request.uri.path(),
         client: if is_signed_in { ClientKind::Background } else { client_of(request) },
-        upgrade_origin: upgrade_origin(request),
+        upgrade_origin: upgrade_origin(&request.headers, ingress::is_websocket(request)),
         is_preflight: is_preflight(request.method.as_str(), &request.headers),
     }
 }
 
-fn upgrade_origin(request: &RequestHeader) -> Option<&str> {
-    let origin = request.headers.get(ORIGIN).filter(|_| ingress::is_websocket(request))?;
+fn upgrade_origin(headers: &HeaderMap, is_websocket: bool) -> Option<&str> {
+    let origin = headers.get(ORIGIN).filter(|_| is_websocket)?;
     Some(origin.to_str().unwrap_or("unreadable"))
 }
 
@@ -244,10 +243,8 @@ async fn reply(
 
 /// Counts and logs a refusal, and words it for whoever asked.
 fn turn_away(gateway: &Gateway, request: &RequestHeader, journey: &mut Journey, refusal: &Refusal) -> Answer {
-    journey.refusal = Some(refusal.code());
-    gateway.metrics.refused(refusal.code());
-    record::report(gateway, journey, refusal);
-    let reader = reader_of(request, refusal);
+    record::note_refusal(gateway, journey, refusal);
+    let reader = reader_of(client_of(request), refusal);
     let host = host_of(gateway, request);
     let return_url = match reader {
         Reader::Json => Call::page_of_referer(gateway, &request.headers, host),
@@ -257,8 +254,8 @@ fn turn_away(gateway: &Gateway, request: &RequestHeader, journey: &mut Journey, 
     respond::refuse(&gateway.site, refusal, &asker)
 }
 
-fn reader_of(request: &RequestHeader, refusal: &Refusal) -> Reader {
-    match (refusal, client_of(request)) {
+fn reader_of(client: ClientKind, refusal: &Refusal) -> Reader {
+    match (refusal, client) {
         (Refusal::LoginRequired, _) | (_, ClientKind::Background) => Reader::Json,
         (Refusal::LoginRequiredInFrame, _) => Reader::Frame,
         (_, ClientKind::Navigation | ClientKind::FormPost | ClientKind::Frame) => Reader::Page,

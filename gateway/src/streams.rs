@@ -52,22 +52,12 @@ impl HttpServerApp for UntilSessionEnds {
         let mut exchange = self.proxy.process_new_http(exchange, shutdown);
         under_way::scope(async {
             let sessions = &self.gateway.sessions;
-            let session_ends = async {
+            let over = async {
+                if comes_in_pieces && head_is_late(sessions.a_while(), HEAD_WITHIN).await {
+                    return Over::LateHead;
+                }
                 let session = under_way::session_after(sessions.a_while()).await;
                 Over::Session(sessions.watch(&session).ended().await)
-            };
-            let late = async {
-                match comes_in_pieces {
-                    true => head_is_late(sessions.a_while(), HEAD_WITHIN).await,
-                    false => std::future::pending().await,
-                }
-                Over::LateHead
-            };
-            let over = async {
-                tokio::select! {
-                    over = session_ends => over,
-                    over = late => over,
-                }
             };
             match race(&mut exchange, over).await {
                 Ok(reusable) => return reusable,
@@ -107,15 +97,14 @@ enum Over {
     LateHead,
 }
 
-/// Ends where the head of the request of this task has not come in time. Most come within `a_while`, and then no timer is
+/// Whether the head of the request of this task has not come in time. Most come within `a_while`, and then no timer is
 /// wound up.
-async fn head_is_late(a_while: impl Future<Output = ()>, within: Duration) {
+async fn head_is_late(a_while: impl Future<Output = ()>, within: Duration) -> bool {
     a_while.await;
-    if !under_way::has_head() {
-        fast_sleep(within).await;
-    }
-    if under_way::has_head() {
-        std::future::pending::<()>().await;
+    tokio::select! {
+        biased;
+        () = under_way::head() => false,
+        () = fast_sleep(within) => true,
     }
 }
 
@@ -175,12 +164,11 @@ mod tests {
     #[tokio::test]
     async fn only_a_head_that_has_not_come_is_late() {
         let within = Duration::from_millis(20);
-        under_way::scope(head_is_late(async {}, within)).await;
+        assert!(under_way::scope(head_is_late(async {}, within)).await);
         let come = async {
             under_way::note_head();
-            head_is_late(async {}, within).await;
+            head_is_late(async {}, within).await
         };
-        let waited = tokio::time::timeout(within * 10, under_way::scope(come)).await;
-        assert!(waited.is_err(), "one that has come is not");
+        assert!(!under_way::scope(come).await, "one that has come is not");
     }
 }

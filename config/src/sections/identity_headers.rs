@@ -36,7 +36,7 @@ pub(crate) static TABLE: Table = Table {
 
 static PRESETS: Word<HeaderPreset> = Word {
     words: &Choices { values: &["x-forwarded", "remote-user", "x-auth-request"], later: &[] },
-    meanings: &[HeaderPreset::XForwarded, HeaderPreset::RemoteUser, HeaderPreset::XAuthRequest],
+    meanings: &HeaderPreset::ALL,
 };
 
 pub(crate) fn read(root: &Section<'_>, findings: &mut Findings) -> IdentityHeaders {

@@ -223,6 +223,11 @@ fn refuses_wrong_identity_headers() {
         (set("Content-Type: email"), "identity_headers.set.Content-Type", "meaning"),
         (set("Cookie: email"), "identity_headers.set.Cookie", "meaning"),
         (set("x-forwarded-user: email"), "identity_headers.set.x-forwarded-user", "preset"),
+        (
+            with("identity_headers: { preset: remote-user, set: { Remote-Name: email } }"),
+            "identity_headers.set.Remote-Name",
+            "preset",
+        ),
         (set("X-A: email, x-a: user"), "identity_headers.set.x-a", "twice"),
         (set("X-A: mail"), "identity_headers.set.X-A", "attribute:<Name>"),
         (set("X-A: 'attribute:'"), "identity_headers.set.X-A", "is no claim"),

@@ -7,7 +7,7 @@ mod login_page;
 mod logout;
 mod metadata;
 mod replay;
-pub(crate) mod resume;
+mod resume;
 mod signed_in;
 mod slo;
 mod start;
@@ -17,6 +17,8 @@ mod userinfo;
 
 use std::net::IpAddr;
 use std::sync::Arc;
+
+pub use resume::BAD_COOKIE;
 
 use config::Origin;
 use http::header::{COOKIE, REFERER, SET_COOKIE};

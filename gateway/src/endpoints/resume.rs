@@ -22,7 +22,7 @@ use crate::shared::Gateway;
 const ROUNDS_COOKIE: &str = "__Host-samlgate-rounds";
 
 /// In the address of the login page: who leads there was offered a session cookie that is none, or two.
-pub(crate) const BAD_COOKIE: &str = "bad_cookie";
+pub const BAD_COOKIE: &str = "bad_cookie";
 
 /// Set by the ACS alone: where it shows again, the ACS and this page have the same host and cookies come back from there.
 pub(super) const PROBE: &str = "__Host-samlgate-probe=1; Path=/; Max-Age=120; Secure; HttpOnly; SameSite=Lax";

@@ -7,14 +7,14 @@ mod tests;
 
 use std::net::IpAddr;
 
-use config::{Claim, HeaderPreset, Scheme, Settings};
+use config::{HeaderPreset, HeaderSource, IdentityHeaders as IdentityHeaderSettings, Scheme, Settings};
 use http::header::{CACHE_CONTROL, COOKIE, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use pingora::http::{RequestHeader, ResponseHeader};
 
 pub use claims::{ClaimValues, GROUPS_LIMIT};
+use names::REWRITES;
 pub use names::{METHOD_OVERRIDES, SuspiciousNames};
-use names::{PRESETS, REWRITES};
 
 use crate::refusal::Refusal;
 use crate::session::{Session, Stripped, is_own_set_cookie, strip_own};
@@ -25,14 +25,7 @@ pub const JWT_HEADER: &str = "X-Samlgate-Jwt-Assertion";
 pub struct IdentityHeaders {
     names: SuspiciousNames,
     values: ClaimValues,
-    set: Vec<(String, Source)>,
-}
-
-/// Where the value of a header comes from.
-enum Source {
-    Claim(Claim),
-    /// First and last name, else the user name.
-    FullName,
+    set: Vec<(String, HeaderSource)>,
 }
 
 /// What the upstream may know of the connection.
@@ -51,40 +44,13 @@ fn method_overrides(settings: &Settings) -> impl Iterator<Item = &str> {
 
 impl IdentityHeaders {
     pub fn from_settings(settings: &Settings) -> Self {
-        let preset = |names: &[(&str, Claim)]| {
-            names.iter().map(|(name, claim)| ((*name).to_owned(), Source::Claim(claim.clone()))).collect::<Vec<_>>()
-        };
-        let mut set = match settings.identity_headers.preset {
-            HeaderPreset::XForwarded => preset(&[
-                ("X-Forwarded-User", Claim::User),
-                ("X-Forwarded-Email", Claim::Email),
-                ("X-Forwarded-Preferred-Username", Claim::Username),
-                ("X-Forwarded-Groups", Claim::Groups),
-            ]),
-            HeaderPreset::RemoteUser => {
-                let mut set = preset(&[
-                    ("Remote-User", Claim::User),
-                    ("Remote-Email", Claim::Email),
-                    ("Remote-Groups", Claim::Groups),
-                ]);
-                set.push(("Remote-Name".to_owned(), Source::FullName));
-                set
-            }
-            HeaderPreset::XAuthRequest => preset(&[
-                ("X-Auth-Request-User", Claim::User),
-                ("X-Auth-Request-Email", Claim::Email),
-                ("X-Auth-Request-Preferred-Username", Claim::Username),
-                ("X-Auth-Request-Groups", Claim::Groups),
-            ]),
-        };
-        let own = &settings.identity_headers.set;
-        // A header of the preset that `set` names again has the value that `set` says.
-        set.retain(|(name, _)| !own.iter().any(|(other, _)| other.eq_ignore_ascii_case(name)));
-        set.extend(own.iter().map(|(name, claim)| (name.clone(), Source::Claim(claim.clone()))));
+        let IdentityHeaderSettings { preset, set: own, .. } = &settings.identity_headers;
+        let of_preset = preset.headers().into_iter().map(|(name, source)| (name.to_owned(), source));
+        let named = own.iter().map(|(name, claim)| (name.clone(), HeaderSource::Claim(claim.clone())));
         Self {
             names: SuspiciousNames::new(own.iter().map(|(name, _)| name.as_str()).chain(method_overrides(settings))),
             values: ClaimValues::from_settings(settings),
-            set,
+            set: of_preset.chain(named).collect(),
         }
     }
 
@@ -130,8 +96,10 @@ impl IdentityHeaders {
         let is_plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
         let is_ours =
             || name.eq_ignore_ascii_case(JWT_HEADER) || self.set.iter().any(|(own, _)| name.eq_ignore_ascii_case(own));
-        let is_another =
-            || METHOD_OVERRIDES.iter().chain(&REWRITES).chain(&PRESETS).any(|other| name.eq_ignore_ascii_case(other));
+        let is_another = || {
+            let of_presets = HeaderPreset::ALL.into_iter().flat_map(HeaderPreset::headers).map(|(other, _)| other);
+            METHOD_OVERRIDES.into_iter().chain(REWRITES).chain(of_presets).any(|other| name.eq_ignore_ascii_case(other))
+        };
         !is_plain && self.names.contains(name) || !is_ours() && is_another()
     }
 
@@ -178,8 +146,8 @@ impl IdentityHeaders {
     fn values_of(&self, session: &Session) -> impl Iterator<Item = (&str, Result<Option<String>, Refusal>)> {
         self.set.iter().map(|(name, source)| {
             let value = match source {
-                Source::Claim(claim) => self.values.header(claim, &session.record),
-                Source::FullName => Ok(self.values.full_name(&session.record)),
+                HeaderSource::Claim(claim) => self.values.header(claim, &session.record),
+                HeaderSource::FullName => Ok(self.values.full_name(&session.record)),
             };
             (name.as_str(), value)
         })

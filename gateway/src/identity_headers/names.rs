@@ -3,38 +3,11 @@
 /// Beginnings of names that speak of the person or of the way here, folded. `proxy` is httpoxy
 /// (CVE-2016-5385); the rest are all presets at once, whichever is chosen: an upstream that is moved from
 /// one to another must not find a client's copy of either.
-const BEGINNINGS: [&[u8]; 5] = [b"x-forwarded-", b"x-auth-request-", b"x-samlgate", b"proxy-", b"remote-user"];
-/// The last two make IIS and some frameworks route by them instead of by the path that was judged.
-const NAMES: [&[u8]; 9] = [
-    b"forwarded",
-    b"x-forwarded",
-    b"x-real-ip",
-    b"proxy",
-    b"remote-email",
-    b"remote-name",
-    b"remote-groups",
-    b"x-original-url",
-    b"x-rewrite-url",
-];
-
-/// What makes frameworks take another path than the one that was judged.
-pub(super) const REWRITES: [&str; 2] = ["X-Original-URL", "X-Rewrite-URL"];
-
-/// What any preset sets.
-pub(super) const PRESETS: [&str; 12] = [
-    "X-Forwarded-User",
-    "X-Forwarded-Email",
-    "X-Forwarded-Preferred-Username",
-    "X-Forwarded-Groups",
-    "Remote-User",
-    "Remote-Email",
-    "Remote-Name",
-    "Remote-Groups",
-    "X-Auth-Request-User",
-    "X-Auth-Request-Email",
-    "X-Auth-Request-Preferred-Username",
-    "X-Auth-Request-Groups",
-];
+const BEGINNINGS: [&str; 5] = ["x-forwarded-", "x-auth-request-", "x-samlgate", "proxy-", "remote-user"];
+const NAMES: [&str; 7] =
+    ["forwarded", "x-forwarded", "x-real-ip", "proxy", "remote-email", "remote-name", "remote-groups"];
+/// What makes IIS and some frameworks route by it instead of by the path that was judged, folded.
+pub(super) const REWRITES: [&str; 2] = ["x-original-url", "x-rewrite-url"];
 
 /// What makes frameworks take another method than the one that was judged.
 pub const METHOD_OVERRIDES: [&str; 3] = ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"];
@@ -50,7 +23,8 @@ impl SuspiciousNames {
     pub fn new<'a>(own: impl Iterator<Item = &'a str>) -> Self {
         let own: Vec<Box<[u8]>> = own.map(|name| name.bytes().map(fold).collect()).collect();
         let mut first = [false; 256];
-        let beginnings = BEGINNINGS.iter().chain(&NAMES).copied().chain(own.iter().map(|name| &**name));
+        let fixed = BEGINNINGS.iter().chain(&NAMES).chain(&REWRITES).map(|name| name.as_bytes());
+        let beginnings = fixed.chain(own.iter().map(|name| &**name));
         for byte in beginnings.filter_map(|name| name.first()) {
             if let Some(slot) = first.get_mut(usize::from(*byte)) {
                 *slot = true;
@@ -68,8 +42,8 @@ impl SuspiciousNames {
         }
         let Some(first) = name.first().copied().map(fold) else { return false };
         self.first.get(usize::from(first)).copied().unwrap_or(true)
-            && (BEGINNINGS.iter().any(|beginning| begins(name, beginning))
-                || NAMES.iter().any(|other| is_same(name, other))
+            && (BEGINNINGS.iter().any(|beginning| begins(name, beginning.as_bytes()))
+                || NAMES.iter().chain(&REWRITES).any(|other| is_same(name, other.as_bytes()))
                 || self.own.iter().any(|other| is_same(name, other)))
     }
 }

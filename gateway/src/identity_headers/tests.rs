@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::testing::{session, settings};
+use config::Claim;
 
 fn request(headers: &[(&str, &str)]) -> RequestHeader {
     let mut request = RequestHeader::build("GET", b"/", None).unwrap();

@@ -7,14 +7,13 @@
 use std::sync::Arc;
 
 use config::Origin;
-use http::header::ORIGIN;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use pingora::Result;
 use pingora::http::RequestHeader;
 use pingora::proxy::Session as Exchange;
 
 use super::journey::{self, Journey, Outcome};
-use super::{record, reply, session_of};
+use super::{reader_of, record, reply, session_of, upgrade_origin};
 use crate::decide::{AskingProxy, ClientKind, Decision, Permit, RequestFacts, decide, form_type, is_preflight};
 use crate::exchange::Afterwards;
 use crate::forms::Lost;
@@ -22,7 +21,7 @@ use crate::ingress::{self, MAX_TARGET_BYTES};
 use crate::pages::{Answer, ours, redirect};
 use crate::proxy::Handled;
 use crate::refusal::Refusal;
-use crate::respond::{self, Asker, Reader};
+use crate::respond::{self, Asker};
 use crate::same_origin::is_same_origin;
 use crate::shared::Gateway;
 
@@ -167,7 +166,7 @@ fn decide_on(
         authority: &asked.authority,
         path: asked.path(),
         client: ClientKind::of(&asked.method, &request.headers),
-        upgrade_origin: upgrade_origin(request),
+        upgrade_origin: upgrade_origin(&request.headers, is_websocket(request)),
         is_preflight: is_preflight(&asked.method, &request.headers),
     };
     let host = host_of(gateway, asked);
@@ -188,10 +187,8 @@ fn decide_on(
 }
 
 /// Some proxies keep Upgrade to themselves when they ask, and pass on what browsers send beside it (RFC 6455 §4.1).
-fn upgrade_origin(request: &RequestHeader) -> Option<&str> {
-    let is_websocket = ingress::is_websocket(request) || request.headers.contains_key("sec-websocket-version");
-    let origin = request.headers.get(ORIGIN).filter(|_| is_websocket)?;
-    Some(origin.to_str().unwrap_or("unreadable"))
+fn is_websocket(request: &RequestHeader) -> bool {
+    ingress::is_websocket(request) || request.headers.contains_key("sec-websocket-version")
 }
 
 /// An empty 200, with who it is.
@@ -256,11 +253,9 @@ fn turn_away(
     asked: Option<Asked>,
 ) -> Answer {
     journey.outcome = Outcome::Refuse;
-    journey.refusal = Some(refusal.code());
-    gateway.metrics.refused(refusal.code());
-    record::report(gateway, journey, refusal);
+    record::note_refusal(gateway, journey, refusal);
     let headers = &exchange.req_header().headers;
-    let (host, return_url, kind) = match &asked {
+    let (host, return_url, client) = match &asked {
         Some(asked) => {
             let host = host_of(gateway, asked);
             (host, gateway.return_url(Some(&asked.target), host), ClientKind::of(&asked.method, headers))
@@ -270,12 +265,12 @@ fn turn_away(
             (host, gateway.return_url(None, host), ClientKind::Background)
         }
     };
-    let reader = match (refusal, kind) {
-        (Refusal::LoginRequired, _) | (_, ClientKind::Background) => Reader::Json,
-        (Refusal::LoginRequiredInFrame, _) => Reader::Frame,
-        (_, ClientKind::Navigation | ClientKind::FormPost | ClientKind::Frame) => Reader::Page,
+    let asker = Asker {
+        reader: reader_of(client, refusal),
+        request_id: journey.request_id.as_str(),
+        host,
+        return_url: &return_url,
     };
-    let asker = Asker { reader, request_id: journey.request_id.as_str(), host, return_url: &return_url };
     let mut answer = respond::refuse(&gateway.site, refusal, &asker);
     // Of a refusal nginx knows 401 and 403; it takes anything else for a failure of ours.
     if proxy == AskingProxy::Nginx && answer.status().is_client_error() && answer.status() != StatusCode::UNAUTHORIZED {

@@ -18,6 +18,12 @@ use crate::session::{Session, StreamEnd};
 use crate::shared::Gateway;
 use crate::telemetry::HttpRequestId;
 
+pub(super) fn note_refusal(gateway: &Gateway, journey: &mut Journey, refusal: &Refusal) {
+    journey.refusal = Some(refusal.code());
+    gateway.metrics.refused(refusal.code());
+    report(gateway, journey, refusal);
+}
+
 /// Why a request was turned away. Not for callers without a session: polling pages would fill the log.
 pub(super) fn report(gateway: &Gateway, journey: &Journey, refusal: &Refusal) {
     match refusal {

@@ -59,17 +59,19 @@ pub fn note_head() {
     let _ = PLACE.try_with(|place| place.has_head.set(true));
 }
 
-pub fn has_head() -> bool {
-    PLACE.try_with(|place| place.has_head.get()).unwrap_or(true)
+/// Returns when the head of the request has been read. To be polled behind the exchange, which wakes the task: nothing
+/// else does.
+pub async fn head() {
+    until(|place| place.has_head.get().then_some(())).await;
 }
 
 /// The session that the exchange of this task stands on, `a_while` after it came to stand on one. To be polled behind
-/// the exchange, which wakes the task: nothing else does.
+/// the exchange, too.
 pub async fn session_after(a_while: impl Future<Output = ()>) -> Arc<Session> {
-    until(|_| ()).await;
+    until(|place| place.request.borrow().is_some().then_some(())).await;
     a_while.await;
     // Not before: all requests of a session write to the one count.
-    until(|request| Arc::clone(&request.session)).await
+    until(|place| place.request.borrow().as_ref().map(|request| Arc::clone(&request.session))).await
 }
 
 pub fn take() -> Option<UnderWay> {
@@ -106,8 +108,9 @@ pub(super) fn answered(status: StatusCode) {
     });
 }
 
-async fn until<T>(look: impl Fn(&UnderWay) -> T) -> T {
-    std::future::poll_fn(|_| match with(|slot| slot.as_ref().map(&look)).flatten() {
+/// Never, where no exchange has a place.
+async fn until<T>(look: impl Fn(&Place) -> Option<T>) -> T {
+    std::future::poll_fn(|_| match PLACE.try_with(&look).ok().flatten() {
         Some(seen) => Poll::Ready(seen),
         None => Poll::Pending,
     })
