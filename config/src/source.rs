@@ -152,6 +152,11 @@ impl Findings {
         self.errors.push(Found { place, problem: problem.into(), cure: cure.into(), code: None });
     }
 
+    /// A value that its list has already.
+    pub(crate) fn refuse_twin(&mut self, place: Place) {
+        self.refuse(place, "is listed twice", "remove one of the two");
+    }
+
     pub(crate) fn refuse_with(
         &mut self,
         code: &'static str,

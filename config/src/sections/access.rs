@@ -75,7 +75,7 @@ fn idps(section: &Section<'_>, known: &[IdpId], findings: &mut Findings) -> Opti
     for (index, text) in section.texts("idps") {
         match known.iter().find(|id| id.as_str() == text) {
             Some(id) if named.contains(id) => {
-                findings.refuse(section.place_in_list("idps", index), "is listed twice", "remove one of the two");
+                findings.refuse_twin(section.place_in_list("idps", index));
             }
             Some(id) => named.push(id.clone()),
             None => {

@@ -16,7 +16,7 @@ pub(crate) fn read(root: &Section<'_>, public_url: Option<&Origin>, findings: &m
         if public_url.is_some_and(twin) {
             findings.refuse(place(), "is the host of public_url, which is accepted anyway", "remove it");
         } else if hosts.iter().any(twin) {
-            findings.refuse(place(), "is listed twice", "remove one of the two");
+            findings.refuse_twin(place());
         } else if public_url.is_some_and(|public_url| public_url.scheme != host.scheme) {
             let problem = "has another scheme than public_url, and browsers share no session between the two";
             findings.refuse(place(), problem, "write the same scheme in both");

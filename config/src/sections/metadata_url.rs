@@ -90,7 +90,7 @@ fn trusted_keys(section: &Section<'_>, findings: &mut Findings) -> Option<Vec<Fi
         let place = || section.place_in_list("trusted_keys", index);
         match Fingerprint::parse(text) {
             Ok(key) if keys.contains(&key) => {
-                findings.refuse(place(), "is listed twice", "remove one of the two");
+                findings.refuse_twin(place());
                 complete = false;
             }
             Ok(key) => keys.push(key),

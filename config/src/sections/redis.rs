@@ -134,7 +134,7 @@ fn servers(redis: &Section<'_>, mode: Option<Mode>, findings: &mut Findings) -> 
         };
         let Some(server) = accept(check::redis_server(text, usual_port), place, findings) else { continue };
         if servers.contains(&server) {
-            findings.refuse(place(), "is listed twice", "remove one of the two");
+            findings.refuse_twin(place());
         }
         servers.push(server);
     }

@@ -204,7 +204,7 @@ fn methods(section: &Section<'_>, findings: &mut Findings) -> Vec<String> {
         } else if REFUSED_METHODS.contains(&method) {
             findings.refuse(place(), "is never forwarded", "remove it");
         } else if methods.contains(&upper) {
-            findings.refuse(place(), "is listed twice", "remove one of the two");
+            findings.refuse_twin(place());
         }
         methods.push(upper);
     }

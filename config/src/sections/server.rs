@@ -114,7 +114,7 @@ pub(crate) fn trusted_proxies(root: &Section<'_>, findings: &mut Findings) -> Ve
         let place = || root.place_in_list("trusted_proxies", index);
         let Some(network) = accept(check::network(text), place, findings) else { continue };
         if networks.contains(&network) {
-            findings.refuse(place(), "is listed twice", "remove one of the two");
+            findings.refuse_twin(place());
         }
         if network.prefix_len() == 0 {
             let problem = "trusts everybody: any client can then say that it has another address";

@@ -35,7 +35,7 @@ fn upstream(name: &str, section: &Section<'_>, findings: &mut Findings) -> Upstr
         let place = || section.place_in_list("servers", index);
         let Some(server) = accept(check::server(text), place, findings) else { continue };
         if servers.contains(&server) {
-            findings.refuse(place(), "is listed twice", "remove one of the two");
+            findings.refuse_twin(place());
         }
         servers.push(server);
     }
