@@ -1,7 +1,7 @@
 //! `docs/configuration.md`, made from the tables that the reader uses.
 
 use crate::environment;
-use crate::sections::ROOT;
+use crate::sections::{ROOT, tokens};
 use crate::table::value::{or, written};
 use crate::table::{Choices, Key, Kind, Presence, Table};
 
@@ -30,6 +30,7 @@ pub fn reference() -> String {
     let mut page = INTRODUCTION.to_owned();
     let mut later = Vec::new();
     section(&ROOT, &mut page, &mut later);
+    section(&tokens::FILE, &mut page, &mut later);
     page.push_str(ENVIRONMENT);
     for name in environment::names(&ROOT) {
         line(&mut page, &format!("- `{name}`"));

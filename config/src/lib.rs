@@ -24,5 +24,6 @@ pub use document::reference;
 pub use environment::process_environment;
 pub use errors::{ConfigError, ConfigErrors, Warning};
 pub use schema::json_schema;
+pub use sections::tokens::machines;
 pub use settings::*;
 pub use source::{Loaded, load, parse, parse_at};

@@ -9,7 +9,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use saml_core::{
     Certificate, ClaimNames, EntityId, IdpId, IdpMetadata, IdpSloUrl, NewKeys, ServiceProvider, Sign, SloUrl, SsoUrl,
-    TrustError, TrustedIdp,
+    Timestamp, TrustError, TrustedIdp,
 };
 use url::Url;
 
@@ -287,6 +287,8 @@ pub struct Route {
     pub upstream: Option<usize>,
     /// `preflight: forward`: CORS preflights go on with nobody's name.
     pub forwards_preflights: bool,
+    /// `tokens_file`: who may come without a session.
+    pub machines: Vec<Machine>,
     /// `api: true`: 401 JSON, never a redirect.
     pub api: bool,
     /// `host_header`: what the upstream sees as Host; the client's where absent.
@@ -321,6 +323,45 @@ pub struct Allow {
     pub emails: Vec<String>,
     /// The part behind the one `@`, compared by `eq_ignore_ascii_case`; never a suffix match.
     pub email_domains: Vec<String>,
+}
+
+/// An entry of a `tokens_file`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Machine {
+    pub name: String,
+    pub token: TokenHash,
+    pub groups: Vec<String>,
+    pub expires: Timestamp,
+}
+
+/// Before the name of a machine and a colon, where users have the id of their IdP.
+pub const MACHINES: &str = "machine";
+
+/// Every token of a machine begins like this, so that one is known wherever it turns up.
+pub const TOKEN_PREFIX: &str = "samlgate_";
+
+/// SHA-256 of a token as machines send it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TokenHash(pub [u8; 32]);
+
+impl TokenHash {
+    /// From `sha256:` and 64 hexadecimal digits.
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits = text.strip_prefix("sha256:").filter(|digits| digits.len() == 64)?.as_bytes();
+        let mut bytes = [0; 32];
+        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+            let digit = |at: usize| char::from(*pair.get(at)?).to_digit(16);
+            *byte = u8::try_from(digit(0)? * 16 + digit(1)?).ok()?;
+        }
+        Some(Self(bytes))
+    }
+}
+
+impl fmt::Display for TokenHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("sha256:")?;
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

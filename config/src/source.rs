@@ -90,7 +90,7 @@ fn or_unexplained(errors: Vec<ConfigError>) -> Vec<ConfigError> {
 pub(crate) const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
 /// The text of a file of at most 1 MiB; one byte more is an error, and no more is read.
-fn read_limited(path: &FilePath) -> io::Result<String> {
+pub(crate) fn read_limited(path: &FilePath) -> io::Result<String> {
     let bytes = read_bytes(path)?;
     String::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }

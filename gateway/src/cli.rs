@@ -10,7 +10,7 @@ use config::{ConfigError, ConfigErrors, Loaded, Settings, Trust, Warning};
 use saml_core::{NewKeys, SloUrl};
 use serde_json::json;
 
-use crate::{explain, idps, keys, keys_command, server, sessions_command};
+use crate::{explain, idps, keys, keys_command, server, sessions_command, tokens_command};
 
 #[derive(Parser)]
 #[command(
@@ -57,6 +57,9 @@ enum Command {
     /// Make the gateway's own keys, and rotate them
     #[command(subcommand)]
     Keys(keys_command::Command),
+    /// Make tokens for machines
+    #[command(subcommand)]
+    Tokens(tokens_command::Command),
     /// Show who is signed in, and end sessions, of the gateway that runs on this machine
     #[command(subcommand)]
     Sessions(sessions_command::Command),
@@ -86,6 +89,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Check { config: ConfigFile { config }, json } => check(&config, json),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Keys(command) => keys_command::run(command),
+        Command::Tokens(command) => tokens_command::run(&command),
         Command::Sessions(command) => sessions_command::run(command),
         Command::Version => {
             println!("samlgate {}", env!("CARGO_PKG_VERSION"));

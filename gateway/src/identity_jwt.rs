@@ -6,17 +6,18 @@ use std::sync::Arc;
 use aws_lc_rs::digest;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use config::{Origin, Scheme, Settings};
+use config::{MACHINES, Origin, Scheme, Settings};
 use jsonwebtoken::jwk::{Jwk, JwkSet, PublicKeyUse, ThumbprintHash};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use moka::sync::Cache;
 use saml_core::Timestamp;
 use serde::Serialize;
 
-use crate::identity_headers::ClaimValues;
+use crate::decide::Identity;
+use crate::identity_headers::{ClaimValues, machine_user};
 use crate::keys::{Key, Keys};
 use crate::refusal::Refusal;
-use crate::session::{Session, SessionKey};
+use crate::session::SessionKey;
 
 const LIFE_SECONDS: i64 = 10 * 60;
 /// An upstream that gets one has at least as long again to use it.
@@ -50,12 +51,15 @@ struct Claims<'a> {
     iss: &'a str,
     sub: &'a str,
     aud: &'a str,
+    /// Of a machine, `machine`.
     idp: &'a str,
-    email: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<&'a str>,
     groups: Vec<&'a str>,
     iat: i64,
     exp: i64,
-    sid: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sid: Option<String>,
 }
 
 impl IdentityJwts {
@@ -81,19 +85,19 @@ impl IdentityJwts {
         })
     }
 
-    /// The JWT of a session for one audience. Signing takes 25 us, and is done once in five minutes.
+    /// The JWT of a person or machine for one audience. Signing takes 25 us, and is done once in five minutes.
     ///
     /// # Errors
     /// The user's groups do not fit, or signing failed. The request must then not go on.
-    pub fn issue(&self, session: &Session, audience: &str, now: Timestamp) -> Result<Arc<str>, Refusal> {
-        let place = place(&session.key, audience);
+    pub fn issue(&self, identity: &Identity, audience: &str, now: Timestamp) -> Result<Arc<str>, Refusal> {
+        let place = place(identity, audience);
         if let Some(issued) = self.issued.get(&place) {
             let is_fresh = issued.at <= now && now < issued.at.plus_seconds(RENEWED_AFTER_SECONDS);
             if is_fresh {
                 return Ok(issued.token);
             }
         }
-        let token: Arc<str> = self.sign(session, audience, now)?.into();
+        let token: Arc<str> = self.sign(identity, audience, now)?.into();
         self.issued.insert(place, Issued { token: Arc::clone(&token), at: now });
         Ok(token)
     }
@@ -103,18 +107,34 @@ impl IdentityJwts {
         &self.jwks
     }
 
-    fn sign(&self, session: &Session, audience: &str, now: Timestamp) -> Result<String, Refusal> {
-        let record = &session.record;
-        let claims = Claims {
-            iss: &self.issuer,
-            sub: &self.values.user(record),
-            aud: audience,
-            idp: record.idp.as_str(),
-            email: &record.email,
-            groups: self.values.groups(record)?,
-            iat: now.unix_seconds(),
-            exp: now.plus_seconds(LIFE_SECONDS).min(record.expires).unix_seconds(),
-            sid: session_reference(&session.key),
+    fn sign(&self, identity: &Identity, audience: &str, now: Timestamp) -> Result<String, Refusal> {
+        let ends = now.plus_seconds(LIFE_SECONDS);
+        let claims = match identity {
+            Identity::Person(session) => {
+                let record = &session.record;
+                Claims {
+                    iss: &self.issuer,
+                    sub: &self.values.user(record),
+                    aud: audience,
+                    idp: record.idp.as_str(),
+                    email: Some(&record.email),
+                    groups: self.values.groups(record)?,
+                    iat: now.unix_seconds(),
+                    exp: ends.min(record.expires).unix_seconds(),
+                    sid: Some(session_reference(&session.key)),
+                }
+            }
+            Identity::Machine(machine) => Claims {
+                iss: &self.issuer,
+                sub: &machine_user(machine),
+                aud: audience,
+                idp: MACHINES,
+                email: None,
+                groups: self.values.groups_of_machine(machine)?,
+                iat: now.unix_seconds(),
+                exp: ends.min(machine.expires).unix_seconds(),
+                sid: None,
+            },
         };
         jsonwebtoken::encode(&self.header, &claims, &self.key)
             .map_err(|problem| Refusal::Internal { problem: format!("the identity JWT cannot be signed: {problem}") })
@@ -140,8 +160,11 @@ fn signing_key(key: &Key) -> Result<(EncodingKey, Jwk), JwtKeyError> {
 }
 
 /// Where a token lies in the cache.
-fn place(session: &SessionKey, audience: &str) -> [u8; 32] {
-    sha256(&[session.as_bytes(), audience.as_bytes()])
+fn place(identity: &Identity, audience: &str) -> [u8; 32] {
+    match identity {
+        Identity::Person(session) => sha256(&[session.key.as_bytes(), audience.as_bytes()]),
+        Identity::Machine(machine) => sha256(&[MACHINES.as_bytes(), &machine.token.0, audience.as_bytes()]),
+    }
 }
 
 /// Names a session to upstreams (`sid`) and in logs (`session.ref`) without naming its key.
@@ -162,9 +185,14 @@ fn sha256(parts: &[&[u8]]) -> [u8; 32] {
 mod tests {
     use super::*;
     use crate::keys;
-    use crate::testing::{at, session, settings};
+    use crate::session::SessionRecord;
+    use crate::testing::{at, machine, session, settings};
     use jsonwebtoken::{DecodingKey, Validation};
     use serde_json::Value;
+
+    fn person(change: impl FnOnce(&mut SessionRecord)) -> Identity {
+        Identity::Person(session(change))
+    }
 
     fn jwts() -> IdentityJwts {
         let (keys, _) = Keys::load(&settings()).unwrap();
@@ -187,7 +215,7 @@ mod tests {
     fn an_upstream_verifies_who_it_is_with_the_published_key() {
         let jwts = jwts();
         let session = session(|_| {});
-        let token = jwts.issue(&session, "https://app.example.com", at(1_000)).unwrap();
+        let token = jwts.issue(&Identity::Person(session.clone()), "https://app.example.com", at(1_000)).unwrap();
         let claims = verify(&jwts, &token, "https://app.example.com").unwrap();
         assert_eq!(
             claims,
@@ -201,9 +229,23 @@ mod tests {
     }
 
     #[test]
+    fn a_machine_has_a_token_of_its_own() {
+        let jwts = jwts();
+        let identity = Identity::Machine(machine("ci", b"samlgate_x", &["engineers"]).into());
+        let claims = verify(&jwts, &jwts.issue(&identity, "a", at(900)).unwrap(), "a").unwrap();
+        assert_eq!(
+            claims,
+            serde_json::json!({
+                "iss": "https://app.example.com", "sub": "machine:ci", "aud": "a", "idp": "machine",
+                "groups": ["engineers"], "iat": 900, "exp": 1_000,
+            })
+        );
+    }
+
+    #[test]
     fn a_token_of_another_key_does_not_verify() {
         let (ours, other) = (jwts(), jwts());
-        let token = other.issue(&session(|_| {}), "a", at(0)).unwrap();
+        let token = other.issue(&person(|_| {}), "a", at(0)).unwrap();
         let set: JwkSet = serde_json::from_str(ours.jwks()).unwrap();
         assert!(set.find(&jsonwebtoken::decode_header(&*token).unwrap().kid.unwrap()).is_none());
         let mut validation = Validation::new(Algorithm::ES256);
@@ -216,7 +258,7 @@ mod tests {
     #[test]
     fn is_signed_anew_after_five_minutes_and_for_each_session_and_audience() {
         let jwts = jwts();
-        let (one, other) = (session(|_| {}), session(|_| {}));
+        let (one, other) = (person(|_| {}), person(|_| {}));
         let first = jwts.issue(&one, "a", at(0)).unwrap();
         assert_eq!(jwts.issue(&one, "a", at(299)).unwrap(), first);
         assert_ne!(jwts.issue(&one, "a", at(300)).unwrap(), first);
@@ -227,8 +269,8 @@ mod tests {
     #[test]
     fn does_not_outlive_the_session() {
         let jwts = jwts();
-        let session = session(|record| record.expires = at(100));
-        let claims = verify(&jwts, &jwts.issue(&session, "a", at(0)).unwrap(), "a").unwrap();
+        let person = person(|record| record.expires = at(100));
+        let claims = verify(&jwts, &jwts.issue(&person, "a", at(0)).unwrap(), "a").unwrap();
         assert_eq!(claims["exp"], 100);
     }
 

@@ -41,6 +41,7 @@ pub mod streams;
 pub mod telemetry;
 #[cfg(test)]
 mod testing;
+mod tokens_command;
 pub mod trusted_proxies;
 pub mod upstream;
 pub mod verify;

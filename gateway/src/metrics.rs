@@ -10,6 +10,7 @@ use prometheus::{
 };
 use saml_core::{Certificate, Held, Timestamp};
 
+use crate::decide::Identity;
 use crate::idps::Look;
 use crate::session::StreamEnd;
 
@@ -26,6 +27,7 @@ pub struct Metrics {
     decisions: IntCounterVec,
     forwarded_public: IntCounter,
     forwarded_signed_in: IntCounter,
+    forwarded_machine: IntCounter,
     logins: IntCounterVec,
     logouts: IntCounterVec,
     streams_ended: IntCounterVec,
@@ -175,6 +177,7 @@ impl Metrics {
             routes: settings.routes.iter().map(|route| RouteMetrics::new(&route.id, &requests, &seconds)).collect(),
             no_route: RouteMetrics::new(NO_ROUTE, &requests, &seconds),
             forwarded_public: decisions.with_label_values(&["forward", "public"]),
+            forwarded_machine: decisions.with_label_values(&["forward", "machine"]),
             forwarded_signed_in: decisions.with_label_values(&["forward", "signed_in"]),
             decisions,
             logins: counters(
@@ -277,8 +280,13 @@ impl Metrics {
         metrics.observe(status, method, seconds);
     }
 
-    pub fn forwarded(&self, signed_in: bool) {
-        if signed_in { self.forwarded_signed_in.inc() } else { self.forwarded_public.inc() }
+    pub fn forwarded(&self, identity: Option<&Identity>) {
+        let counter = match identity {
+            Some(Identity::Person(_)) => &self.forwarded_signed_in,
+            Some(Identity::Machine(_)) => &self.forwarded_machine,
+            None => &self.forwarded_public,
+        };
+        counter.inc();
     }
 
     pub fn served(&self) {

@@ -104,6 +104,12 @@ refusals! {
     TooManyLogins { whose: &'static str, limit: u32 } = "too_many_logins",
         "more than {limit} logins in a minute from {whose}",
         "wait a moment; if a proxy in front is that one address, add it to `trusted_proxies`; or raise `limits`";
+    TokenUnknown = "token_unknown",
+        "the token in Authorization is none of those that the route takes, or comes with another Authorization",
+        "send one token that stands in the `tokens_file` of this route; `samlgate tokens add` makes one";
+    TokenExpired { name: String, at: String } = "token_expired",
+        "the token of the machine {name:?} ended at {at}",
+        "make a new one with `samlgate tokens add`, and give it to the machine";
     LoginRequired = "login_required",
         "there is no session, and the request is not one that may be sent to sign in",
         "sign in at `login_url`, then repeat the request";

@@ -18,7 +18,7 @@ use pingora::Result;
 use pingora::http::RequestHeader;
 use pingora::proxy::Session as Exchange;
 
-use crate::decide::{ClientKind, Decision, Endpoint, Permit, RequestFacts, decide, is_preflight};
+use crate::decide::{ClientKind, Decision, Endpoint, OfferedToken, Permit, RequestFacts, decide, is_preflight};
 use crate::endpoints::{self, BAD_COOKIE, Call};
 use crate::exchange::{self, Afterwards};
 use crate::ingress;
@@ -65,7 +65,7 @@ pub async fn enter(gateway: &Gateway, exchange: &mut Exchange, journey: &mut Jou
                     Err(refusal) => return refuse(gateway, exchange, journey, &refusal, Afterwards::KeepOpen).await,
                 }
             }
-            gateway.metrics.forwarded(permit.identity().is_some());
+            gateway.metrics.forwarded(permit.identity());
             journey.outcome = Outcome::Forward;
             journey.permit = Some(permit);
             under_way::begin(gateway, exchange, journey);
@@ -120,6 +120,7 @@ fn facts(request: &RequestHeader, is_signed_in: bool) -> RequestFacts<'_> {
         client: if is_signed_in { ClientKind::Background } else { client_of(request) },
         upgrade_origin: upgrade_origin(&request.headers, ingress::is_websocket(request)),
         is_preflight: is_preflight(request.method.as_str(), &request.headers),
+        token: OfferedToken::of(&request.headers),
     }
 }
 
@@ -256,7 +257,8 @@ fn turn_away(gateway: &Gateway, request: &RequestHeader, journey: &mut Journey, 
 
 fn reader_of(client: ClientKind, refusal: &Refusal) -> Reader {
     match (refusal, client) {
-        (Refusal::LoginRequired, _) | (_, ClientKind::Background) => Reader::Json,
+        (Refusal::LoginRequired | Refusal::TokenUnknown | Refusal::TokenExpired { .. }, _)
+        | (_, ClientKind::Background) => Reader::Json,
         (Refusal::LoginRequiredInFrame, _) => Reader::Frame,
         (_, ClientKind::Navigation | ClientKind::FormPost | ClientKind::Frame) => Reader::Page,
     }

@@ -4,7 +4,7 @@
 //! gets the status, a plain sentence, the code and the request id.
 
 use config::Origin;
-use http::header::{ALLOW, RETRY_AFTER};
+use http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use saml_core::Rejection;
 use serde_json::json;
@@ -121,6 +121,10 @@ fn extra_header(refusal: &Refusal) -> Option<(http::HeaderName, HeaderValue)> {
         }
         Refusal::IdpUnavailable { .. } | Refusal::TooManyLogins { .. } => {
             Some((RETRY_AFTER, HeaderValue::from_static("10")))
+        }
+        // RFC 6750 §3.1.
+        Refusal::TokenUnknown | Refusal::TokenExpired { .. } => {
+            Some((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer error=\"invalid_token\"")))
         }
         _ => None,
     }
@@ -340,6 +344,12 @@ fn plain(refusal: &Refusal) -> Plain {
             "Too many people are signing in at the moment",
             "Wait a moment, then try again.",
             Offer::SignInAgain,
+        ),
+        Refusal::TokenUnknown | Refusal::TokenExpired { .. } => say(
+            StatusCode::UNAUTHORIZED,
+            "The token is not valid here",
+            "Ask your administrator for a new one.",
+            Offer::Nothing,
         ),
         Refusal::CrossSiteRequest => say(
             StatusCode::FORBIDDEN,

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use config::{
     Access, Allow, Binding, Button, ExpiredCertificates, HeaderPreset, IdentityHeaders, IdentityProvider, LogFormat,
-    LogSettings, LoginLimits, Origin, PathMatch, RedisServer, RedisSettings, RedisTopology, Route, Scheme,
+    LogSettings, LoginLimits, Machine, Origin, PathMatch, RedisServer, RedisSettings, RedisTopology, Route, Scheme,
     SessionSettings, Settings, SingleLogout, StoreSettings, Timeouts, Trust,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 use saml_core::{AcsUrl, Certificate, ClaimNames, EntityId, IdpId, ServiceProvider, Sign, SloUrl, SsoUrl, Timestamp};
 
+use crate::decide::hash;
 use crate::session::{Session, SessionRecord, contract};
 
 pub(crate) fn at(seconds: i64) -> Timestamp {
@@ -96,6 +97,7 @@ pub(crate) fn route(path: PathMatch, access: Access) -> Route {
         access,
         upstream: Some(0),
         forwards_preflights: false,
+        machines: Vec::new(),
         api: false,
         host_header: None,
         identity_jwt: None,
@@ -105,6 +107,12 @@ pub(crate) fn route(path: PathMatch, access: Access) -> Route {
             write: Duration::from_secs(60),
         },
     }
+}
+
+/// Until second 1,000.
+pub(crate) fn machine(name: &str, token: &[u8], groups: &[&str]) -> Machine {
+    let groups = groups.iter().map(|group| (*group).to_owned()).collect();
+    Machine { name: name.to_owned(), token: hash(token), groups, expires: at(1_000) }
 }
 
 pub(crate) fn prefix(path: &str) -> PathMatch {

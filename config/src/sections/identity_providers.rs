@@ -7,7 +7,7 @@ use url::Url;
 
 use super::{Word, accept, access, metadata_url, parsed, session, single_logout, sso_url};
 use crate::check::{self, CertificateSource, Fault};
-use crate::settings::{Binding, Button, ExpiredCertificates, IdentityProvider, SingleLogout, Trust};
+use crate::settings::{Binding, Button, ExpiredCertificates, IdentityProvider, MACHINES, SingleLogout, Trust};
 use crate::source::Findings;
 use crate::table::{Choices, Key, Kind, Section, Table};
 
@@ -254,6 +254,10 @@ fn identity_provider(
     findings: &mut Findings,
 ) -> Option<IdentityProvider> {
     let id = parsed(section, "id", IdpId::parse, findings);
+    if id.as_ref().is_some_and(|id| id.as_str() == MACHINES) {
+        let problem = "is what the names of machines begin with";
+        findings.refuse(section.place("id"), problem, "write another id");
+    }
     let entity_id = parsed(section, "entity_id", EntityId::parse, findings);
     let binding = BINDINGS.meaning(section.choice("binding")).unwrap_or(Binding::Redirect);
     let expired = EXPIRED.meaning(section.choice("expired_certificates")).unwrap_or(ExpiredCertificates::Accept);

@@ -11,6 +11,7 @@ mod server;
 mod session;
 mod single_logout;
 mod sso_url;
+pub(crate) mod tokens;
 mod upstreams;
 
 use std::path::PathBuf;

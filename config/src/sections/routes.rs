@@ -2,7 +2,7 @@
 
 use saml_core::IdpId;
 
-use super::{accept, access};
+use super::{accept, access, tokens};
 use crate::check::{self, Fault, nearest};
 use crate::settings::{Access, IdentityJwt, Origin, PathMatch, Route, Timeouts, Upstream};
 use crate::source::Findings;
@@ -51,9 +51,15 @@ pub(crate) static TABLE: Table = Table {
             "send `X-Samlgate-Jwt-Assertion`, a signed token that says who the user is",
         ),
         Key::optional("jwt_audience", Kind::Text, "the origin that the request came to", "the `aud` of that token"),
+        Key::optional(
+            "tokens_file",
+            Kind::File,
+            "no machines",
+            "machines that need no session: a file of hashed tokens, see below",
+        ),
         Key::optional("timeouts", Kind::Section(&TIMEOUTS), "its defaults", "how long the upstream may take"),
     ],
-    later: &["tokens_file", "rewrite", "rewrites", "limits"],
+    later: &["rewrite", "rewrites", "limits"],
 };
 
 static PREFLIGHTS: Choices = Choices { values: &["forward"], later: &[] };
@@ -132,6 +138,7 @@ fn route(id: String, section: &Section<'_>, surroundings: &Surroundings<'_>, fin
         path: path?,
         forwards_preflights: forwards_preflights(section, &methods, findings),
         methods,
+        machines: tokens::read(section, access.as_ref()?, findings),
         access: access?,
         upstream: upstream?,
         api: section.boolean("api").unwrap_or(false),

@@ -13,3 +13,4 @@ mod several_idps;
 mod single_logout;
 mod stores;
 mod support;
+mod tokens;

@@ -257,7 +257,7 @@ fn refuses_what_later_versions_bring() {
     for key in ["encryption", "decryption_keys", "second_opinion"] {
         cases.push((with_idp(&format!("{key}: x")), format!("identity_providers[0].{key}")));
     }
-    for key in ["tokens_file", "rewrite", "limits"] {
+    for key in ["rewrite", "limits"] {
         cases.push((route(&format!("{key}: x")), format!("routes[0].{key}")));
     }
     for key in ["tls", "health_check", "ca_file"] {

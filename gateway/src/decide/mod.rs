@@ -6,6 +6,7 @@
 mod access;
 mod client;
 mod hosts;
+mod machine;
 mod path;
 mod policy;
 #[cfg(test)]
@@ -15,7 +16,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use config::Origin;
+use config::{Machine, Origin};
 use saml_core::Timestamp;
 
 use crate::refusal::{Refusal, shortened};
@@ -24,6 +25,8 @@ use crate::session::Session;
 pub use client::ClientKind;
 pub(crate) use client::{URLENCODED, form_type, is_of_type, is_preflight};
 pub use hosts::{Hosts, is_serialised};
+pub use machine::OfferedToken;
+pub(crate) use machine::hash;
 pub(crate) use path::{Readings, is_under};
 pub use policy::Policy;
 
@@ -43,6 +46,15 @@ pub struct RequestFacts<'a> {
     pub upgrade_origin: Option<&'a str>,
     /// A browser asks whether a page of another origin may make a request, without cookies (Fetch §4.8).
     pub is_preflight: bool,
+    /// Wins over a session: who sends it says what they come as.
+    pub token: Option<OfferedToken>,
+}
+
+/// Whom an upstream is told of.
+#[derive(Clone)]
+pub enum Identity {
+    Person(Arc<Session>),
+    Machine(Arc<Machine>),
 }
 
 /// Leave to reach an upstream. Only [`decide`] makes one:
@@ -52,7 +64,7 @@ pub struct RequestFacts<'a> {
 /// ```
 pub struct Permit {
     route: usize,
-    identity: Option<Arc<Session>>,
+    identity: Option<Identity>,
 }
 
 impl Permit {
@@ -62,8 +74,16 @@ impl Permit {
     }
 
     /// Nobody on public routes.
-    pub fn identity(&self) -> Option<&Arc<Session>> {
+    pub fn identity(&self) -> Option<&Identity> {
         self.identity.as_ref()
+    }
+
+    /// Nobody where it is a machine.
+    pub fn session(&self) -> Option<&Arc<Session>> {
+        match self.identity()? {
+            Identity::Person(session) => Some(session),
+            Identity::Machine(_) => None,
+        }
     }
 }
 
@@ -118,7 +138,7 @@ pub fn decide(policy: &Policy, facts: &RequestFacts<'_>, session: Option<&Arc<Se
     match place(policy, facts) {
         Ok(Placed { place: Place::Endpoint(endpoint), .. }) => Decision::Serve(endpoint),
         Ok(Placed { place: Place::Route(index, route), host, is_plain }) => {
-            enter(facts, session, host, index, route, is_plain)
+            enter(facts, session, host, Route { index, route, is_plain }, now)
         }
         Err(refusal) => Decision::Refuse(refusal),
     }
@@ -154,26 +174,38 @@ fn place<'p>(policy: &'p Policy, facts: &RequestFacts<'_>) -> Result<Placed<'p>,
     Ok(Placed { place: place?, host, is_plain: readings.are_one_text() })
 }
 
+/// The route that every reading leads to.
+struct Route<'p> {
+    index: usize,
+    route: &'p CompiledRoute,
+    /// Every reading, compared as once-decoded text, is the same.
+    is_plain: bool,
+}
+
 fn enter(
     facts: &RequestFacts<'_>,
     session: Option<&Arc<Session>>,
     host: &Origin,
-    index: usize,
-    route: &CompiledRoute,
-    is_plain: bool,
+    Route { index, route, is_plain }: Route<'_>,
+    now: Timestamp,
 ) -> Decision {
     // Browsers send cookies with a WebSocket from any page and apply no CORS to it; a client without Origin is no browser.
     if let Some(seen) = facts.upgrade_origin.filter(|origin| !is_serialised(host, origin)) {
         return Decision::Refuse(Refusal::UpgradeOriginForbidden { seen: shortened(seen) });
     }
+    let forward = |identity| Decision::Forward(Permit { route: index, identity });
     if facts.is_preflight && route.forwards_preflights && is_plain {
-        return Decision::Forward(Permit { route: index, identity: None });
+        return forward(None);
     }
-    match admits(&route.access, is_plain, session) {
-        Verdict::Anonymous => Decision::Forward(Permit { route: index, identity: None }),
-        Verdict::Admitted(session) => Decision::Forward(Permit { route: index, identity: Some(Arc::clone(session)) }),
-        Verdict::Excluded(refusal) => Decision::Refuse(refusal),
-        Verdict::NobodySignedIn => ask_to_sign_in(route, facts.client),
+    match (admits(&route.access, is_plain, session), facts.token) {
+        (Verdict::Anonymous, _) => forward(None),
+        (_, Some(token)) => match route.machines.admit(token, &route.access, now) {
+            Ok(machine) => forward(Some(Identity::Machine(Arc::clone(machine)))),
+            Err(refusal) => Decision::Refuse(refusal),
+        },
+        (Verdict::Admitted(session), None) => forward(Some(Identity::Person(Arc::clone(session)))),
+        (Verdict::Excluded(refusal), None) => Decision::Refuse(refusal),
+        (Verdict::NobodySignedIn, None) => ask_to_sign_in(route, facts.client),
     }
 }
 

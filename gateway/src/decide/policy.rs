@@ -3,6 +3,7 @@
 use config::{Access, Origin, PathMatch, Settings};
 
 use super::hosts::Hosts;
+use super::machine::Machines;
 use super::path::{Readings, is_under};
 use super::{AskingProxy, Endpoint, RequestFacts};
 
@@ -22,6 +23,7 @@ pub(super) struct CompiledRoute {
     pub(super) access: Access,
     pub(super) api: bool,
     pub(super) forwards_preflights: bool,
+    pub(super) machines: Machines,
 }
 
 /// What one reading of a path leads to.
@@ -50,6 +52,7 @@ impl Policy {
             access: route.access.clone(),
             api: route.api,
             forwards_preflights: route.forwards_preflights,
+            machines: Machines::new(&route.machines),
         });
         Self {
             hosts: Hosts::from_settings(settings),

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::session::SessionRecord;
-use crate::testing::{at, groups, idp, prefix, route, session, settings};
+use crate::testing::{at, groups, idp, machine, prefix, route, session, settings};
 
 /// `/public` and `/healthz` for everybody, `/admin` for admins of the first IdP, `/partners` for a domain of either,
 /// `/boss` for one address of the first, `/api` without redirects, the rest signed in.
@@ -52,6 +52,7 @@ pub(super) fn facts(path: &str) -> RequestFacts<'_> {
         client: ClientKind::Navigation,
         upgrade_origin: None,
         is_preflight: false,
+        token: None,
     }
 }
 
@@ -369,9 +370,57 @@ fn a_route_of_another_host_or_method_does_not_match() {
 
 /// `decide` can be tested in microseconds, and trusted, because it sees nothing but its arguments.
 #[test]
+fn a_machine_comes_as_itself_where_its_token_counts_and_nowhere_else() {
+    let mut settings = sample();
+    for route in [1, 2, 4, 5] {
+        settings.routes[route].machines =
+            vec![machine("ci", b"samlgate_ci", &["engineers"]), machine("root", b"samlgate_root", &["admins"])];
+    }
+    let policy = Policy::from_settings(&settings);
+    let person = session(|_| {});
+    for (path, token, expected) in [
+        ("/api/a", "samlgate_ci", "forward ci"),
+        ("/admin/a", "samlgate_ci", "not_in_allowed_group"),
+        ("/admin/a", "samlgate_root", "forward root"),
+        // A rule on addresses is no rule for machines.
+        ("/boss", "samlgate_root", "not_allowed"),
+        ("/api/a", "samlgate_other", "token_unknown"),
+        // Of another route.
+        ("/a", "samlgate_root", "token_unknown"),
+        ("/public/a", "samlgate_root", "forward nobody"),
+        ("/public//a", "samlgate_root", "forward root"),
+        ("/x/..;/admin", "samlgate_root", "path_ambiguous"),
+        ("/saml/userinfo", "samlgate_root", "Userinfo"),
+    ] {
+        for session in [None, Some(&person)] {
+            let token = Some(OfferedToken::One(hash(token.as_bytes())));
+            let facts = RequestFacts { token, client: ClientKind::Navigation, ..facts(path) };
+            let shown = match decide(&policy, &facts, session, at(100)) {
+                Decision::Forward(permit) => match permit.identity() {
+                    Some(Identity::Machine(machine)) => format!("forward {}", machine.name),
+                    Some(Identity::Person(_)) => "forward a person".to_owned(),
+                    None => "forward nobody".to_owned(),
+                },
+                Decision::Refuse(refusal) => refusal.code().to_owned(),
+                Decision::Serve(endpoint) => format!("{endpoint:?}"),
+                Decision::StartLogin { .. } => "login".to_owned(),
+            };
+            assert_eq!(shown, expected, "{path} {}", session.is_some());
+        }
+    }
+    let upgrade = RequestFacts {
+        token: Some(OfferedToken::One(hash(b"samlgate_ci"))),
+        upgrade_origin: Some("https://evil.example"),
+        ..facts("/api/a")
+    };
+    assert_eq!(shown(&decide(&policy, &upgrade, None, at(100))), "upgrade_origin_forbidden");
+}
+
+#[test]
 fn decide_uses_no_clock_no_files_no_network_and_no_environment() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/decide");
     let allowed = [
+        "std::collections::BTreeMap",
         "std::sync::Arc",
         "config::",
         "http::HeaderMap",
@@ -382,6 +431,7 @@ fn decide_uses_no_clock_no_files_no_network_and_no_environment() {
         "access::",
         "client::",
         "hosts::",
+        "machine::",
         "path::",
         "policy::",
     ];
@@ -469,6 +519,7 @@ proptest! {
             client,
             upgrade_origin: None,
             is_preflight: false,
+        token: None,
         };
         let policy = Policy::from_settings(&sample());
         match decide(&policy, &facts, expired.then_some(&session), at(100)) {

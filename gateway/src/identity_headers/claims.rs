@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use config::{Access, Claim, Settings};
+use config::{Access, Claim, MACHINES, Machine, Settings};
 use saml_core::IdpId;
 
 use crate::refusal::Refusal;
@@ -35,9 +35,10 @@ impl ClaimValues {
     }
 
     /// The name of a user towards upstreams: the unique id, which for every IdP but the first is prefixed, for
-    /// two IdPs may give the same one to two people.
+    /// two IdPs may give the same one to two people, and for the first where it could be the name of a machine.
     pub fn user<'r>(&self, record: &'r SessionRecord) -> Cow<'r, str> {
-        if self.first_idp.as_ref() == Some(&record.idp) {
+        let is_like_a_machine = || record.unique_id.split_once(':').is_some_and(|(prefix, _)| prefix == MACHINES);
+        if self.first_idp.as_ref() == Some(&record.idp) && !is_like_a_machine() {
             Cow::Borrowed(&record.unique_id)
         } else {
             Cow::Owned(format!("{}:{}", record.idp, record.unique_id))
@@ -49,7 +50,18 @@ impl ClaimValues {
     /// # Errors
     /// Even these are too long.
     pub fn groups<'r>(&self, record: &'r SessionRecord) -> Result<Vec<&'r str>, Refusal> {
-        let all: Vec<_> = record.groups.iter().collect();
+        self.fitting(record.groups.iter().collect())
+    }
+
+    /// The same of a machine.
+    ///
+    /// # Errors
+    /// Even those that somebody asks for are too long.
+    pub fn groups_of_machine<'m>(&self, machine: &'m Machine) -> Result<Vec<&'m str>, Refusal> {
+        self.fitting(machine.groups.iter().map(String::as_str).collect())
+    }
+
+    fn fitting<'g>(&self, all: Vec<&'g str>) -> Result<Vec<&'g str>, Refusal> {
         if encoded_list(&all).len() <= GROUPS_LIMIT {
             return Ok(all);
         }
@@ -80,6 +92,15 @@ impl ClaimValues {
         .filter(|value| !value.is_empty()))
     }
 
+    /// It has a name and groups, and nothing else that people have: no address, least of all one of theirs.
+    pub(super) fn of_machine(&self, claim: &Claim, machine: &Machine) -> Result<Option<String>, Refusal> {
+        Ok(match claim {
+            Claim::User | Claim::Username => Some(machine_user(machine)),
+            Claim::Groups => Some(encoded_list(&self.groups_of_machine(machine)?)).filter(|value| !value.is_empty()),
+            Claim::Email | Claim::FirstName | Claim::LastName | Claim::NameId | Claim::Attribute(_) => None,
+        })
+    }
+
     pub(super) fn full_name(&self, record: &SessionRecord) -> Option<String> {
         let names: Vec<&str> =
             [&record.first_name, &record.last_name].into_iter().filter_map(Option::as_deref).collect();
@@ -91,6 +112,11 @@ impl ClaimValues {
         record.groups.iter().for_each(|group| push_item(&mut list, group));
         if list.len() <= GROUPS_LIMIT { Ok(list) } else { self.groups(record).map(|groups| encoded_list(&groups)) }
     }
+}
+
+/// The name of a machine towards upstreams; no user has it.
+pub fn machine_user(machine: &Machine) -> String {
+    format!("{MACHINES}:{}", machine.name)
 }
 
 /// The claim, or the e-mail address in its place.
@@ -191,6 +217,11 @@ mod tests {
     fn users_of_a_second_idp_are_told_apart() {
         let other = record(|record| record.idp = IdpId::parse("okta").unwrap());
         check(Claim::User, &other, Some("okta:5f3c"));
+        for (unique_id, user) in
+            [("machine:ci", "jumpcloud:machine:ci"), ("machine", "machine"), ("a:machine:b", "a:machine:b")]
+        {
+            check(Claim::User, &record(|record| record.unique_id = unique_id.into()), Some(user));
+        }
     }
 
     #[test]

@@ -8,16 +8,17 @@ mod tests;
 use std::net::IpAddr;
 
 use config::{HeaderPreset, HeaderSource, IdentityHeaders as IdentityHeaderSettings, Scheme, Settings};
-use http::header::{CACHE_CONTROL, COOKIE, SET_COOKIE};
+use http::header::{AUTHORIZATION, CACHE_CONTROL, COOKIE, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use pingora::http::{RequestHeader, ResponseHeader};
 
-pub use claims::{ClaimValues, GROUPS_LIMIT};
+pub use claims::{ClaimValues, GROUPS_LIMIT, machine_user};
 use names::REWRITES;
 pub use names::{METHOD_OVERRIDES, SuspiciousNames};
 
+use crate::decide::{Identity, OfferedToken};
 use crate::refusal::Refusal;
-use crate::session::{Session, Stripped, is_own_set_cookie, strip_own};
+use crate::session::{Stripped, is_own_set_cookie, strip_own};
 
 /// Carries the identity JWT, on routes that ask for it.
 pub const JWT_HEADER: &str = "X-Samlgate-Jwt-Assertion";
@@ -67,17 +68,18 @@ impl IdentityHeaders {
     pub fn apply(
         &self,
         request: &mut RequestHeader,
-        identity: Option<&Session>,
+        identity: Option<&Identity>,
         jwt: Option<&str>,
         context: &ForwardedContext<'_>,
     ) -> Result<(), Refusal> {
         self.strip(request);
         strip_cookies(request)?;
+        strip_token(request);
         insert(request, "X-Forwarded-For", HeaderValue::try_from(context.client_addr.to_string()))?;
         insert(request, "X-Forwarded-Proto", Ok::<_, NotAValue>(scheme(context.scheme)))?;
         insert(request, "X-Forwarded-Host", HeaderValue::from_str(context.host))?;
-        if let Some(session) = identity {
-            for (name, value) in self.values_of(session) {
+        if let Some(identity) = identity {
+            for (name, value) in self.values_of(identity) {
                 if let Some(value) = value? {
                     insert(request, name.to_owned(), HeaderValue::try_from(value))?;
                 }
@@ -104,7 +106,7 @@ impl IdentityHeaders {
     }
 
     /// For a proxy that copies them from our answer over what the client sent: each header that could be set, empty where it
-    /// has no value, and Cookie without ours.
+    /// has no value, and Cookie and Authorization without what is ours.
     ///
     /// # Errors
     /// The user's groups do not fit into a header.
@@ -112,12 +114,13 @@ impl IdentityHeaders {
         &self,
         headers: &mut HeaderMap,
         request: &HeaderMap,
-        identity: Option<&Session>,
+        identity: Option<&Identity>,
         jwt: Option<&str>,
     ) -> Result<(), Refusal> {
         let cookies =
             HeaderValue::try_from(foreign_cookies(request)).map_err(|problem| unwritable("Cookie", &problem))?;
         headers.insert(COOKIE, cookies);
+        headers.insert(AUTHORIZATION, foreign_authorization(request));
         let nothing = HeaderValue::from_static("");
         let mut set = |name: &str, value: Option<String>| {
             let written = value.map_or(Ok(nothing.clone()), HeaderValue::try_from);
@@ -128,7 +131,7 @@ impl IdentityHeaders {
         };
         set(JWT_HEADER, jwt.map(str::to_owned))?;
         match identity {
-            Some(session) => self.values_of(session).try_for_each(|(name, value)| set(name, value?)),
+            Some(identity) => self.values_of(identity).try_for_each(|(name, value)| set(name, value?)),
             None => self.set.iter().try_for_each(|(name, _)| set(name, None)),
         }
     }
@@ -142,12 +145,14 @@ impl IdentityHeaders {
         }
     }
 
-    /// Each header with what it says of the person, if it says anything.
-    fn values_of(&self, session: &Session) -> impl Iterator<Item = (&str, Result<Option<String>, Refusal>)> {
-        self.set.iter().map(|(name, source)| {
-            let value = match source {
-                HeaderSource::Claim(claim) => self.values.header(claim, &session.record),
-                HeaderSource::FullName => Ok(self.values.full_name(&session.record)),
+    /// Each header with what it says of the person or machine, if it says anything.
+    fn values_of(&self, identity: &Identity) -> impl Iterator<Item = (&str, Result<Option<String>, Refusal>)> {
+        self.set.iter().map(move |(name, source)| {
+            let value = match (identity, source) {
+                (Identity::Person(session), HeaderSource::Claim(claim)) => self.values.header(claim, &session.record),
+                (Identity::Person(session), HeaderSource::FullName) => Ok(self.values.full_name(&session.record)),
+                (Identity::Machine(machine), HeaderSource::Claim(claim)) => self.values.of_machine(claim, machine),
+                (Identity::Machine(machine), HeaderSource::FullName) => Ok(Some(machine_user(machine))),
             };
             (name.as_str(), value)
         })
@@ -208,6 +213,22 @@ fn strip_cookies(request: &mut RequestHeader) -> Result<(), Refusal> {
         request.append_header("Cookie", value).map_err(|problem| unwritable("Cookie", &problem))?;
     }
     Ok(())
+}
+
+/// No application learns what it could itself call others with.
+fn strip_token(request: &mut RequestHeader) {
+    if OfferedToken::of(&request.headers).is_some() {
+        request.remove_header(&AUTHORIZATION);
+    }
+}
+
+/// The one that is for the application; empty where there is none, or two.
+fn foreign_authorization(request: &HeaderMap) -> HeaderValue {
+    let mut lines = request.get_all(AUTHORIZATION).iter();
+    match (lines.next(), lines.next()) {
+        (Some(only), None) if OfferedToken::of(request).is_none() => only.clone(),
+        _ => HeaderValue::from_static(""),
+    }
 }
 
 /// The Cookie headers of a request as one, without ours.

@@ -3,7 +3,7 @@ use std::net::Ipv4Addr;
 use proptest::prelude::*;
 
 use super::*;
-use crate::testing::{session, settings};
+use crate::testing::{machine, session, settings};
 use config::Claim;
 
 fn request(headers: &[(&str, &str)]) -> RequestHeader {
@@ -41,8 +41,8 @@ fn check(preset: HeaderPreset, sent: &[(&str, &str)], signed_in: bool, expected:
     settings.identity_headers.preset = preset;
     let headers = IdentityHeaders::from_settings(&settings);
     let mut request = request(sent);
-    let session = session(|_| {});
-    headers.apply(&mut request, signed_in.then_some(&*session), None, &context()).unwrap();
+    let person = Identity::Person(session(|_| {}));
+    headers.apply(&mut request, signed_in.then_some(&person), None, &context()).unwrap();
     let mut expected: Vec<_> = expected.iter().chain(&FORWARDED).map(|line| (*line).to_owned()).collect();
     expected.sort();
     assert_eq!(shown(&request), expected);
@@ -142,7 +142,7 @@ fn set_adds_to_a_preset_and_overrides_it() {
     ];
     let headers = IdentityHeaders::from_settings(&settings);
     let mut request = request(&[("x.webauth.user", "evil"), ("X-Team", "evil")]);
-    headers.apply(&mut request, Some(&session(|_| {})), Some("a.b.c"), &context()).unwrap();
+    headers.apply(&mut request, Some(&Identity::Person(session(|_| {}))), Some("a.b.c"), &context()).unwrap();
     let mut expected = vec![
         "X-Forwarded-Email: ada@example.com",
         "X-Forwarded-Groups: staff,admins",
@@ -170,12 +170,12 @@ fn groups_that_do_not_fit_refuse_the_request() {
     let mut settings = settings();
     settings.identity_headers.groups_filter = vec!["x".repeat(5_000)];
     let strict = IdentityHeaders::from_settings(&settings);
-    let session = session(|record| record.groups = ["x".repeat(5_000)].into_iter().collect());
+    let person = Identity::Person(session(|record| record.groups = ["x".repeat(5_000)].into_iter().collect()));
     assert_eq!(
-        strict.apply(&mut request(&[]), Some(&session), None, &context()),
+        strict.apply(&mut request(&[]), Some(&person), None, &context()),
         Err(Refusal::GroupsTooLarge { bytes: 5_000, limit: GROUPS_LIMIT })
     );
-    assert_eq!(headers.apply(&mut request(&[]), Some(&session), None, &context()), Ok(()));
+    assert_eq!(headers.apply(&mut request(&[]), Some(&person), None, &context()), Ok(()));
 }
 
 #[test]
@@ -253,12 +253,53 @@ proptest! {
         let headers = IdentityHeaders::from_settings(&settings);
         let sent: Vec<_> = names.iter().map(|name| (name.as_str(), "evil")).chain([("Accept", "*/*")]).collect();
         let mut request = request(&sent);
-        let session = session(|_| {});
-        headers.apply(&mut request, signed_in.then_some(&*session), None, &context()).unwrap();
+        let person = Identity::Person(session(|_| {}));
+        headers.apply(&mut request, signed_in.then_some(&person), None, &context()).unwrap();
         prop_assert!(request.headers.values().all(|value| value != "evil"), "{:?}", shown(&request));
         prop_assert!(request.headers.keys().all(|name| !name.as_str().contains('_')));
         prop_assert!(request.headers.contains_key("accept"));
         prop_assert!(names.iter().all(|name| headers.could_be_identity(name)));
         prop_assert_eq!(request.headers.contains_key("x-webauth-user"), signed_in);
+    }
+}
+
+#[test]
+fn a_machine_has_a_name_that_nobody_has_and_no_address() {
+    let mut settings = settings();
+    settings.identity_headers.set =
+        vec![("X-Mail".to_owned(), Claim::Email), ("X-Team".to_owned(), Claim::Attribute("team".to_owned()))];
+    for (preset, name) in [(HeaderPreset::XForwarded, "X-Forwarded"), (HeaderPreset::RemoteUser, "Remote")] {
+        settings.identity_headers.preset = preset;
+        let headers = IdentityHeaders::from_settings(&settings);
+        let machine = Identity::Machine(machine("ci", b"samlgate_x", &["engineers", "a,b"]).into());
+        let mut request =
+            request(&[("Authorization", "Bearer samlgate_x"), ("X-Mail", "evil"), ("Remote-Email", "evil")]);
+        headers.apply(&mut request, Some(&machine), None, &context()).unwrap();
+        let mut expected = vec![format!("{name}-User: machine:ci"), format!("{name}-Groups: engineers,a%2Cb")];
+        expected.push(match preset {
+            HeaderPreset::RemoteUser => "Remote-Name: machine:ci".to_owned(),
+            _ => "X-Forwarded-Preferred-Username: machine:ci".to_owned(),
+        });
+        expected.extend(FORWARDED.map(str::to_owned));
+        expected.sort();
+        assert_eq!(shown(&request), expected);
+    }
+}
+
+#[test]
+fn tokens_of_ours_stay_here_and_those_of_applications_go_on() {
+    for (sent, arrives) in [
+        (&[("Authorization", "Bearer samlgate_x")][..], false),
+        (&[("Authorization", "bEARER samlgate_x"), ("Authorization", "Basic x")], false),
+        (&[("Authorization", "Bearer of-the-application")], true),
+        (&[("Authorization", "Basic x")], true),
+    ] {
+        let headers = IdentityHeaders::from_settings(&settings());
+        let mut request = request(sent);
+        headers.apply(&mut request, None, None, &context()).unwrap();
+        assert_eq!(request.headers.contains_key("authorization"), arrives, "{sent:?}");
+        let mut answer = HeaderMap::new();
+        headers.fill(&mut answer, &self::request(sent).headers, None, None).unwrap();
+        assert_eq!(answer["authorization"].is_empty(), !arrives, "{sent:?}");
     }
 }

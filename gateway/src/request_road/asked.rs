@@ -4,8 +4,6 @@
 //! They are judged by the same [`decide`] as our own. The answer is an empty 200 with every identity header that we could
 //! set, the ones without a value empty: the proxy copies them over what the client sent under those names.
 
-use std::sync::Arc;
-
 use config::Origin;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use pingora::Result;
@@ -14,7 +12,9 @@ use pingora::proxy::Session as Exchange;
 
 use super::journey::{self, Journey, Outcome};
 use super::{reader_of, record, reply, session_of, upgrade_origin};
-use crate::decide::{AskingProxy, ClientKind, Decision, Permit, RequestFacts, decide, form_type, is_preflight};
+use crate::decide::{
+    AskingProxy, ClientKind, Decision, OfferedToken, Permit, RequestFacts, decide, form_type, is_preflight,
+};
 use crate::exchange::Afterwards;
 use crate::forms::Lost;
 use crate::ingress::{self, MAX_TARGET_BYTES};
@@ -168,11 +168,12 @@ fn decide_on(
         client: ClientKind::of(&asked.method, &request.headers),
         upgrade_origin: upgrade_origin(&request.headers, is_websocket(request)),
         is_preflight: is_preflight(&asked.method, &request.headers),
+        token: OfferedToken::of(&request.headers),
     };
     let host = host_of(gateway, asked);
     match decide(&gateway.policy, &facts, journey.session.as_ref(), journey.now) {
         Decision::Forward(permit) => {
-            gateway.metrics.forwarded(permit.identity().is_some());
+            gateway.metrics.forwarded(permit.identity());
             journey.outcome = Outcome::Forward;
             admit(gateway, request, journey, host, &permit)
         }
@@ -200,7 +201,7 @@ fn admit(
     permit: &Permit,
 ) -> Result<Answer, Refusal> {
     let route = gateway.settings.routes.get(permit.route()).ok_or(Refusal::NoRoute)?;
-    let identity = permit.identity().map(Arc::as_ref);
+    let identity = permit.identity();
     let jwt = journey::jwt(gateway, route, host, identity, journey.now)?;
     let mut answer = ours(StatusCode::OK, "text/plain; charset=utf-8", "");
     gateway.identity_headers.fill(answer.headers_mut(), &request.headers, identity, jwt.as_deref())?;

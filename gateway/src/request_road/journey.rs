@@ -16,7 +16,7 @@ use saml_core::Timestamp;
 
 use super::form::Replay;
 use super::{host_of, under_way};
-use crate::decide::Permit;
+use crate::decide::{Identity, Permit};
 use crate::exchange::REQUEST_ID;
 use crate::identity_headers::{self, ForwardedContext};
 use crate::lifecycle::InFlight;
@@ -141,17 +141,17 @@ pub fn dress_request(
     journey: &mut Journey,
 ) -> Result<()> {
     let index = journey.permit()?.route();
-    let identity = journey.permit()?.identity().map(Arc::clone);
+    let identity = journey.permit()?.identity().cloned();
     let Some(route) = gateway.settings.routes.get(index) else {
         return Err(journey.fail(Refusal::NoRoute));
     };
     let host = host_of(gateway, exchange.req_header());
     let context =
         ForwardedContext { client_addr: client_address(gateway, exchange), scheme: host.scheme, host: &host.authority };
-    let jwt = jwt(gateway, route, host, identity.as_deref(), journey.now).map_err(|refusal| journey.fail(refusal))?;
+    let jwt = jwt(gateway, route, host, identity.as_ref(), journey.now).map_err(|refusal| journey.fail(refusal))?;
     gateway
         .identity_headers
-        .apply(request, identity.as_deref(), jwt.as_deref(), &context)
+        .apply(request, identity.as_ref(), jwt.as_deref(), &context)
         .map_err(|refusal| journey.fail(refusal))?;
     request.insert_header(REQUEST_ID, journey.request_id.as_str())?;
     if let Some(host) = &route.host_header {
@@ -164,12 +164,12 @@ pub(super) fn jwt(
     gateway: &Gateway,
     route: &Route,
     host: &Origin,
-    identity: Option<&Session>,
+    identity: Option<&Identity>,
     now: Timestamp,
 ) -> Result<Option<Arc<str>>, Refusal> {
-    let (Some(wanted), Some(session)) = (&route.identity_jwt, identity) else { return Ok(None) };
+    let (Some(wanted), Some(identity)) = (&route.identity_jwt, identity) else { return Ok(None) };
     let audience = wanted.audience.as_deref().map_or_else(|| Cow::Owned(host.to_string()), Cow::Borrowed);
-    gateway.identity_jwts.issue(session, &audience, now).map(Some)
+    gateway.identity_jwts.issue(identity, &audience, now).map(Some)
 }
 
 pub fn swap_body(body: &mut Option<Bytes>, is_end: bool, journey: &Journey) {

@@ -10,7 +10,7 @@ use pingora::proxy::Session as Exchange;
 use super::Journey;
 use super::journey::{Outcome, client_address};
 use super::under_way::{self, UnderWay};
-use crate::decide::Permit;
+use crate::decide::{Identity, Permit};
 use crate::identity_jwt::session_reference;
 use crate::loop_cause::LoopCause;
 use crate::refusal::Refusal;
@@ -62,6 +62,7 @@ struct Line<'a> {
     outcome: Outcome,
     refusal: Option<&'static str>,
     session: Option<&'a Session>,
+    machine: Option<&'a str>,
     status: StatusCode,
     elapsed: Duration,
 }
@@ -82,6 +83,7 @@ pub fn record(gateway: &Gateway, exchange: &Exchange, error: Option<&Error>, jou
             outcome: journey.outcome,
             refusal: journey.refusal,
             session: journey.session.as_deref(),
+            machine: journey.permit.as_ref().and_then(machine),
             status: status(exchange, error),
             elapsed: journey.begun.elapsed(),
         },
@@ -112,6 +114,7 @@ pub fn record_ended(gateway: &Gateway, ended: &UnderWay, end: StreamEnd) {
             outcome: Outcome::Forward,
             refusal: None,
             session: Some(&ended.session),
+            machine: None,
             status: ended.status.unwrap_or_else(unanswered),
             elapsed,
         },
@@ -133,10 +136,18 @@ fn write(gateway: &Gateway, line: &Line<'_>) {
         refusal.code = line.refusal,
         session.r#ref = line.session.map(|session| session_reference(&session.key)),
         user.r#ref = line.session.map(|session| gateway.user_ref(&session.record.idp, &session.record.unique_id)),
+        machine.name = line.machine,
         status = line.status.as_u16(),
         duration_ms = line.elapsed.as_secs_f64() * 1000.0,
         "request"
     );
+}
+
+fn machine(permit: &Permit) -> Option<&str> {
+    match permit.identity()? {
+        Identity::Machine(machine) => Some(&machine.name),
+        Identity::Person(_) => None,
+    }
 }
 
 pub(super) fn cut_path(path: &str) -> &str {

@@ -79,7 +79,7 @@ pub fn take() -> Option<UnderWay> {
 }
 
 pub(super) fn begin(gateway: &Gateway, exchange: &Exchange, journey: &Journey) {
-    let Some((permit, session)) = journey.permit.as_ref().and_then(|permit| Some((permit, permit.identity()?))) else {
+    let Some((permit, session)) = journey.permit.as_ref().and_then(|permit| Some((permit, permit.session()?))) else {
         return;
     };
     let request = exchange.req_header();

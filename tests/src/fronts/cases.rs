@@ -16,6 +16,10 @@ use crate::raw::{self, Asked, RawConnection, RawResponse};
 use crate::upstream::Upstream;
 
 const SESSION: &str = "__Host-samlgate";
+const TOKEN: &str = "samlgate_of-a-machine";
+/// Its hash is SHA-256 of the token.
+const TOKENS: &str = "tokens:\n  - { name: ci, expires: '2999-01-01T00:00:00Z', \
+                      hash: 'sha256:69867a21d1ffb3194173956188f4b8a7fed0ab277d5b8f153c91717163e547ab' }\n";
 
 /// The browser, the proxy in front, samlgate beside it, the application behind.
 struct Site {
@@ -46,9 +50,11 @@ impl Site {
                 json!([
                     { "path_prefix": "/public", "access": "public" },
                     { "path_prefix": "/admin", "access": { "groups": ["admins"] } },
+                    { "path_prefix": "/hook", "access": "signed_in", "tokens_file": "tokens.yaml" },
                     { "path_prefix": "/", "access": "signed_in", "identity_jwt": true },
                 ]),
             )
+            .file("tokens.yaml", TOKENS)
             .trust(&idp)
             .start()
             .await;
@@ -272,6 +278,21 @@ pub(super) async fn cookies(kind: Kind) {
         let cookies: Vec<_> = request.all("Cookie").into_iter().filter(|cookie| !cookie.is_empty()).collect();
         assert_eq!(cookies, arrives, "{sent}");
     }
+}
+
+pub(super) async fn machine(kind: Kind) {
+    let site = Site::start(kind).await;
+    for (token, status) in [(TOKEN, 200), ("samlgate_other", 401)] {
+        assert_eq!(site.send("/hook", &[&format!("Authorization: Bearer {token}")]).await.status, status, "{token}");
+    }
+    let request = site.application.last_request();
+    assert_eq!(request.one("X-Forwarded-User"), Some("machine:ci"));
+    assert!(!request.header_lines.iter().any(|line| line.contains(TOKEN)), "{:?}", request.header_lines);
+    site.send("/public", &["Authorization: Bearer of-the-application"]).await;
+    assert_eq!(site.application.last_request().one("Authorization"), Some("Bearer of-the-application"));
+    site.send("/public", &[&format!("Authorization: Bearer {TOKEN}")]).await;
+    let request = site.application.last_request();
+    assert!(!request.header_lines.iter().any(|line| line.contains(TOKEN)), "{:?}", request.header_lines);
 }
 
 pub(super) async fn closed(kind: Kind) {

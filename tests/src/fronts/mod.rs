@@ -48,6 +48,7 @@ macro_rules! cases {
             "no header that Connection names hides who it is" => cases::hidden_identity($kind),
             "six kilobytes of cookies are no failure" => cases::large_cookies($kind),
             "samlgate's own cookies do not reach the application" => cases::cookies($kind),
+            "a machine enters with its token, which does not reach the application" => cases::machine($kind),
             "the verify endpoints are closed to strangers" => cases::closed($kind),
             "the client's address reaches samlgate" => cases::client_address($kind),
             "a sign-out ends it" => cases::sign_out($kind),

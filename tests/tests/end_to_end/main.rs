@@ -16,6 +16,7 @@ mod identity_jwt;
 mod idp_initiated;
 mod kept_forms;
 mod life;
+mod machines;
 mod metadata_url;
 mod paths;
 mod refusals;
