@@ -98,10 +98,31 @@ impl Settings {
         let is_on = self.identity_providers.iter().any(|idp| idp.single_logout != SingleLogout::Off);
         is_on.then_some(&self.slo_url)
     }
+
+    /// The settings, by their names, in which `other` differs and which are read at the start alone.
+    pub fn fixed_that_differ(&self, other: &Self) -> Vec<&'static str> {
+        let entity_id = |settings: &Self| settings.service_provider.entity_id.clone();
+        [
+            ("listen", self.listen != other.listen),
+            ("admin_listen", self.admin_listen != other.admin_listen),
+            ("tls (there or not)", self.tls.is_some() != other.tls.is_some()),
+            ("prefix", self.prefix != other.prefix),
+            ("threads", self.threads != other.threads),
+            ("sp_entity_id (without one, public_url)", entity_id(self) != entity_id(other)),
+            ("session", self.session != other.session),
+            ("keys_dir", self.keys_dir != other.keys_dir),
+            ("control_socket", self.control_socket != other.control_socket),
+            ("second_opinion", self.second_opinion != other.second_opinion),
+            ("log", self.log != other.log),
+        ]
+        .into_iter()
+        .filter_map(|(name, differs)| differs.then_some(name))
+        .collect()
+    }
 }
 
 /// `limits`: how many logins may be begun, and as many responses come, in a minute.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoginLimits {
     /// Of an IPv4 address or an IPv6 /64; default 600.
     pub per_address: NonZeroU32,
@@ -109,14 +130,14 @@ pub struct LoginLimits {
     pub in_all: NonZeroU32,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsFiles {
     pub certificate_file: PathBuf,
     pub key_file: PathBuf,
 }
 
 /// What the settings say of an IdP; which keys it signs with may be learned later, see [`Trust`].
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdentityProvider {
     pub id: IdpId,
     pub entity_id: EntityId,
@@ -174,7 +195,7 @@ impl IdentityProvider {
 }
 
 /// Where the keys and the address of an IdP come from.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Trust {
     /// From the settings and the files beside them: the same until a restart.
     Pinned { certificates: Vec<Certificate>, sso_url: SsoUrl },
@@ -183,7 +204,7 @@ pub enum Trust {
 }
 
 /// Metadata by URL, and what of it is believed.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MetadataSource {
     /// https, or http on this machine.
     pub url: Url,
@@ -241,7 +262,7 @@ pub enum Binding {
     Post,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Button {
     /// Default `Login with <id>`; `Login with JumpCloud` for an IdP whose id is `jumpcloud`.
     pub text: String,
@@ -380,7 +401,7 @@ pub struct Timeouts {
     pub write: Duration,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionSettings {
     pub store: StoreSettings,
     /// Default 8 h.
@@ -399,7 +420,7 @@ pub struct SessionSettings {
 }
 
 /// `store`: where sessions, pending logins and claims are kept.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StoreSettings {
     /// In this process.
     Memory,
@@ -413,7 +434,7 @@ pub enum StoreSettings {
 }
 
 /// `session.redis`: Redis or Valkey.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RedisSettings {
     pub topology: RedisTopology,
     /// Never empty: the one server; the sentinels; or nodes of the cluster, which name the others.
@@ -452,7 +473,7 @@ pub struct RedisServer {
     pub port: u16,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RedisTls {
     /// The only authorities, instead of the system's.
     pub ca_file: Option<PathBuf>,
@@ -523,7 +544,7 @@ pub enum Claim {
     Attribute(String),
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogSettings {
     /// `trace`, `debug`, `info`, `warn` or `error`; default `info`.
     pub level: String,

@@ -1,5 +1,6 @@
 //! From a file and the environment to [`Settings`], with all that is wrong on the way.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path as FilePath, PathBuf};
@@ -19,6 +20,8 @@ use crate::{environment, yaml};
 pub struct Loaded {
     pub settings: Settings,
     pub warnings: Vec<Warning>,
+    /// What the settings were read from beside their own file; directories with what is in them.
+    pub files: Vec<PathBuf>,
 }
 
 /// Reads the settings file at `path`, with the variables of `environment` over it.
@@ -64,9 +67,10 @@ pub fn parse_at(
     environment::lay_over(&mut root, &ROOT, environment, &mut findings);
     table::check(&ROOT, &root, &mut findings);
     let settings = sections::read(&Section::root(&ROOT, &root), &mut findings);
+    let files = findings.files.take();
     let (errors, warnings) = findings.with_lines(yaml);
     match settings {
-        Some(settings) if errors.is_empty() => Ok(Loaded { settings, warnings }),
+        Some(settings) if errors.is_empty() => Ok(Loaded { settings, warnings, files }),
         Some(_) => Err(ConfigErrors { file: None, errors }),
         None => Err(ConfigErrors { file: None, errors: or_unexplained(errors) }),
     }
@@ -133,6 +137,7 @@ pub(crate) struct Findings {
     now: Timestamp,
     errors: Vec<Found>,
     warnings: Vec<Found>,
+    files: RefCell<Vec<PathBuf>>,
 }
 
 #[derive(Debug)]
@@ -145,7 +150,7 @@ struct Found {
 
 impl Findings {
     pub(crate) fn new(base_dir: PathBuf, now: Timestamp) -> Self {
-        Self { base_dir, now, errors: Vec::new(), warnings: Vec::new() }
+        Self { base_dir, now, errors: Vec::new(), warnings: Vec::new(), files: RefCell::default() }
     }
 
     pub(crate) fn refuse(&mut self, place: Place, problem: impl Into<String>, cure: impl Into<String>) {
@@ -173,7 +178,9 @@ impl Findings {
 
     /// A file that the settings name, relative to where they stand.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
-        self.base_dir.join(name)
+        let path = self.base_dir.join(name);
+        self.files.borrow_mut().push(path.clone());
+        path
     }
 
     pub(crate) fn now(&self) -> Timestamp {

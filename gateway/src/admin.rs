@@ -9,9 +9,9 @@ use pingora::apps::http_app::ServeHttp;
 use pingora::protocols::http::ServerSession;
 use serde_json::json;
 
-use crate::shared::Gateway;
+use crate::live::Live;
 
-pub struct Admin(pub Arc<Gateway>);
+pub struct Admin(pub Arc<Live>);
 
 #[async_trait]
 impl ServeHttp for Admin {
@@ -34,13 +34,14 @@ impl ServeHttp for Admin {
 
 impl Admin {
     fn metrics(&self) -> Response<Vec<u8>> {
-        self.0.update_gauges();
-        let (body, content_type) = self.0.metrics.render();
+        let gateway = self.0.current();
+        gateway.update_gauges();
+        let (body, content_type) = gateway.metrics.render();
         answer(StatusCode::OK, &content_type, body)
     }
 
     fn readiness(&self) -> Response<Vec<u8>> {
-        let reasons = self.0.reasons_not_ready();
+        let reasons = self.0.current().reasons_not_ready();
         let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
         let body = json!({ "ready": reasons.is_empty(), "reasons": reasons });
         answer(status, "application/json", body.to_string().into_bytes())

@@ -10,6 +10,8 @@ use config::{ConfigError, ConfigErrors, Loaded, Settings, Trust, Warning};
 use saml_core::{NewKeys, SloUrl};
 use serde_json::json;
 
+use crate::reload::Source;
+use crate::tls::LiveCertificate;
 use crate::{explain, idps, keys, keys_command, server, sessions_command, tokens_command};
 
 #[derive(Parser)]
@@ -104,9 +106,9 @@ pub(crate) fn load(file: &Path) -> Result<Loaded, ConfigErrors> {
 
 fn serve(file: &Path) -> ExitCode {
     match load(file) {
-        Ok(Loaded { settings, warnings }) => {
+        Ok(Loaded { settings, warnings, files }) => {
             warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
-            server::run(settings)
+            server::run(settings, Source { file: file.to_owned(), files })
         }
         Err(mistakes) => {
             eprintln!("{mistakes}");
@@ -128,7 +130,8 @@ fn try_out(file: &Path, loaded: Loaded) -> Result<Loaded, ConfigErrors> {
             code: None,
         }],
     };
-    server::try_tls(&loaded.settings)
+    let certificate = loaded.settings.tls.as_ref().map(LiveCertificate::read).transpose();
+    certificate
         .map_err(|error| mistake("tls", error.to_string(), "give a certificate chain and its key, both as PEM"))?;
     let (_, warnings) = keys::Keys::load(&loaded.settings)
         .map_err(|error| mistake("keys_dir", error.to_string(), "see `samlgate keys generate --help`"))?;
@@ -144,9 +147,9 @@ fn try_out(file: &Path, loaded: Loaded) -> Result<Loaded, ConfigErrors> {
 fn check(file: &Path, json: bool) -> ExitCode {
     let outcome = load(file).and_then(|loaded| try_out(file, loaded));
     let text = match (&outcome, json) {
-        (Ok(Loaded { settings, warnings }), false) => approve(file, settings, warnings),
+        (Ok(Loaded { settings, warnings, .. }), false) => approve(file, settings, warnings),
         (Err(mistakes), false) => mistakes.to_string(),
-        (Ok(Loaded { settings, warnings }), true) => json!({
+        (Ok(Loaded { settings, warnings, .. }), true) => json!({
             "ok": true,
             "errors": [],
             "warnings": warnings,

@@ -22,8 +22,8 @@ const VERIFY_BUCKETS: &[f64] = &[0.000_025, 0.000_05, 0.000_1, 0.000_2, 0.000_4,
 
 pub struct Metrics {
     registry: Registry,
-    routes: Vec<RouteMetrics>,
-    no_route: RouteMetrics,
+    requests: IntCounterVec,
+    seconds: HistogramVec,
     decisions: IntCounterVec,
     forwarded_public: IntCounter,
     forwarded_signed_in: IntCounter,
@@ -38,6 +38,8 @@ pub struct Metrics {
     keys_held: IntGaugeVec,
     addresses_held: IntGaugeVec,
     certificate_not_after: GaugeVec,
+    reloads: IntCounterVec,
+    reload_success: IntGauge,
     #[cfg(feature = "second-opinion")]
     second_opinions: IntCounterVec,
     pub saml_verify_seconds: Histogram,
@@ -45,6 +47,20 @@ pub struct Metrics {
     pub session_cache_hits: IntCounter,
     pub session_cache_misses: IntCounter,
     pub late_heads: IntCounter,
+}
+
+/// Of the routes of one reading of the settings, by their index.
+pub struct RequestMetrics {
+    routes: Vec<RouteMetrics>,
+    no_route: RouteMetrics,
+}
+
+impl RequestMetrics {
+    /// `route` is an index into the settings; none for what no route took.
+    pub fn request(&self, route: Option<usize>, status: StatusCode, method: &Method, seconds: f64) {
+        let metrics = route.and_then(|route| self.routes.get(route)).unwrap_or(&self.no_route);
+        metrics.observe(status, method, seconds);
+    }
 }
 
 /// Who began a logout.
@@ -149,7 +165,7 @@ fn method_class(method: &Method) -> usize {
 impl Metrics {
     /// # Errors
     /// Two metrics of one name, which would be a mistake in this file.
-    pub fn new(settings: &Settings) -> Result<Self, prometheus::Error> {
+    pub fn new() -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
         let requests = counters(
             &registry,
@@ -173,9 +189,9 @@ impl Metrics {
             &["decision", "reason"],
         )?;
         describe_build(&registry)?;
-        let metrics = Self {
-            routes: settings.routes.iter().map(|route| RouteMetrics::new(&route.id, &requests, &seconds)).collect(),
-            no_route: RouteMetrics::new(NO_ROUTE, &requests, &seconds),
+        Ok(Self {
+            requests,
+            seconds,
             forwarded_public: decisions.with_label_values(&["forward", "public"]),
             forwarded_machine: decisions.with_label_values(&["forward", "machine"]),
             forwarded_signed_in: decisions.with_label_values(&["forward", "signed_in"]),
@@ -266,18 +282,36 @@ impl Metrics {
                 "samlgate_late_heads_total",
                 "Connections that were cut off because the head of a request took too long.",
             )?,
+            reloads: counters(
+                &registry,
+                "samlgate_reloads_total",
+                "Settings that were read again, by what came of them.",
+                &["result"],
+            )?,
+            reload_success: gauge(
+                &registry,
+                "samlgate_reload_last_success_timestamp_seconds",
+                "When the settings were last taken, at the start or by a reload.",
+            )?,
             registry,
-        };
-        for idp in &settings.identity_providers {
-            metrics.keys_end(idp.id.as_str(), idp.certificates());
-        }
-        Ok(metrics)
+        })
     }
 
-    /// `route` is an index into the settings; none for what no route took.
-    pub fn request(&self, route: Option<usize>, status: StatusCode, method: &Method, seconds: f64) {
-        let metrics = route.and_then(|route| self.routes.get(route)).unwrap_or(&self.no_route);
-        metrics.observe(status, method, seconds);
+    /// The series of requests, for the routes of these settings.
+    pub fn of_routes(&self, settings: &Settings) -> RequestMetrics {
+        let route = |id: &str| RouteMetrics::new(id, &self.requests, &self.seconds);
+        RequestMetrics {
+            routes: settings.routes.iter().map(|known| route(&known.id)).collect(),
+            no_route: route(NO_ROUTE),
+        }
+    }
+
+    pub fn settings_taken(&self, now: Timestamp) {
+        self.reload_success.set(now.unix_seconds());
+    }
+
+    pub fn reloaded(&self, is_applied: bool) {
+        self.reloads.with_label_values(&[if is_applied { "applied" } else { "refused" }]).inc();
     }
 
     pub fn forwarded(&self, identity: Option<&Identity>) {
@@ -351,10 +385,28 @@ impl Metrics {
 
     /// The keys of an IdP have changed, and with them the day on which the first of their certificates ends.
     pub fn keys_end(&self, idp: &str, certificates: &[Certificate]) {
-        let Some(first) = certificates.iter().map(|known| known.not_after().unix_seconds()).min() else { return };
-        // Seconds since 1970 fit into the 53 bits of a float.
-        #[expect(clippy::cast_precision_loss, reason = "see above")]
-        self.certificate_not_after.with_label_values(&[&format!("idp:{idp}")]).set(first as f64);
+        if let Some(first) = certificates.iter().map(Certificate::not_after).min() {
+            self.set_end(&format!("idp:{idp}"), first);
+        }
+    }
+
+    pub fn listener_certificate_ends(&self, at: Timestamp) {
+        self.set_end("tls", at);
+    }
+
+    // Seconds since 1970 fit into the 53 bits of a float.
+    #[expect(clippy::cast_precision_loss, reason = "see above")]
+    fn set_end(&self, of: &str, at: Timestamp) {
+        self.certificate_not_after.with_label_values(&[of]).set(at.unix_seconds() as f64);
+    }
+
+    /// Of an IdP that is no more.
+    pub fn forget_idp(&self, idp: &str) {
+        // What was never set is not there to be removed.
+        let _ = self.certificate_not_after.remove_label_values(&[&format!("idp:{idp}")]);
+        for gauges in [&self.metadata_success, &self.keys_held, &self.addresses_held] {
+            let _ = gauges.remove_label_values(&[idp]);
+        }
     }
 
     /// The text that Prometheus reads, and its content type.

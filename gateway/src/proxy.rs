@@ -10,10 +10,17 @@ use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, Result};
 
+use crate::live::Live;
 use crate::request_road::{self, Journey};
 use crate::shared::Gateway;
 
-pub struct Proxy(pub Arc<Gateway>);
+pub struct Proxy(pub Arc<Live>);
+
+/// A request, and the gateway as it was when it came.
+pub struct Passage {
+    gateway: Arc<Gateway>,
+    journey: Journey,
+}
 
 /// Pingora's "already answered".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,34 +31,35 @@ pub enum Handled {
 
 #[async_trait]
 impl ProxyHttp for Proxy {
-    type CTX = Journey;
+    type CTX = Passage;
 
-    fn new_ctx(&self) -> Journey {
-        Journey::begin(&self.0)
+    fn new_ctx(&self) -> Passage {
+        let gateway = self.0.current();
+        Passage { journey: Journey::begin(&gateway), gateway }
     }
 
     /// None: the answers of upstreams pass as they are.
     fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
 
-    async fn request_filter(&self, session: &mut Session, journey: &mut Journey) -> Result<bool> {
-        let handled = request_road::enter(&self.0, session, journey).await?;
+    async fn request_filter(&self, session: &mut Session, passage: &mut Passage) -> Result<bool> {
+        let handled = request_road::enter(&passage.gateway, session, &mut passage.journey).await?;
         Ok(handled == Handled::Answered)
     }
 
     /// May run again after a failed connect: it reads the permit and decides nothing.
-    async fn upstream_peer(&self, _session: &mut Session, journey: &mut Journey) -> Result<Box<HttpPeer>> {
-        request_road::peer(&self.0, journey).await.map(Box::new)
+    async fn upstream_peer(&self, _session: &mut Session, passage: &mut Passage) -> Result<Box<HttpPeer>> {
+        request_road::peer(&passage.gateway, &mut passage.journey).await.map(Box::new)
     }
 
     fn fail_to_connect(
         &self,
         _session: &mut Session,
         _peer: &HttpPeer,
-        journey: &mut Journey,
+        passage: &mut Passage,
         mut error: Box<Error>,
     ) -> Box<Error> {
         // Nothing was sent yet, so another server may be tried, whatever the method.
-        error.set_retry(request_road::may_try_another_server(&self.0, journey));
+        error.set_retry(request_road::may_try_another_server(&passage.gateway, &passage.journey));
         error
     }
 
@@ -60,9 +68,9 @@ impl ProxyHttp for Proxy {
         &self,
         session: &mut Session,
         request: &mut RequestHeader,
-        journey: &mut Journey,
+        passage: &mut Passage,
     ) -> Result<()> {
-        request_road::dress_request(&self.0, session, request, journey)
+        request_road::dress_request(&passage.gateway, session, request, &mut passage.journey)
     }
 
     /// What comes over a WebSocket, too.
@@ -71,12 +79,12 @@ impl ProxyHttp for Proxy {
         _session: &mut Session,
         body: &mut Option<Bytes>,
         is_end: bool,
-        journey: &mut Journey,
+        passage: &mut Passage,
     ) -> Result<()> {
         if body.as_ref().is_some_and(|body| !body.is_empty()) {
-            request_road::hear(journey);
+            request_road::hear(&passage.journey);
         }
-        request_road::swap_body(body, is_end, journey);
+        request_road::swap_body(body, is_end, &passage.journey);
         Ok(())
     }
 
@@ -84,35 +92,35 @@ impl ProxyHttp for Proxy {
         &self,
         _session: &mut Session,
         response: &mut ResponseHeader,
-        journey: &mut Journey,
+        passage: &mut Passage,
     ) -> Result<()> {
-        request_road::clean_response(response, journey);
+        request_road::clean_response(response, &passage.journey);
         Ok(())
     }
 
-    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, journey: &mut Journey) -> FailToProxy {
-        let error_code = request_road::apologise(&self.0, session, error, journey).await;
+    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, passage: &mut Passage) -> FailToProxy {
+        let error_code = request_road::apologise(&passage.gateway, session, error, &mut passage.journey).await;
         FailToProxy { error_code, can_reuse_downstream: false }
     }
 
-    async fn logging(&self, session: &mut Session, error: Option<&Error>, journey: &mut Journey) {
-        request_road::record(&self.0, session, error, journey);
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, passage: &mut Passage) {
+        request_road::record(&passage.gateway, session, error, &passage.journey);
     }
 
     /// Pingora's own has the query, which may hold secrets.
-    fn request_summary(&self, _session: &Session, journey: &Journey) -> String {
-        format!("request {}", journey.request_id)
+    fn request_summary(&self, _session: &Session, passage: &Passage) -> String {
+        format!("request {}", passage.journey.request_id)
     }
 
     /// Failures are logged where they are answered.
-    fn suppress_error_log(&self, _session: &Session, _journey: &Journey, _error: &Error) -> bool {
+    fn suppress_error_log(&self, _session: &Session, _passage: &Passage, _error: &Error) -> bool {
         true
     }
 
     fn suppress_proxy_warn_log(
         &self,
         _session: &Session,
-        _journey: &Journey,
+        _passage: &Passage,
         _error: &Error,
         _context: ProxyWarnLogContext,
     ) -> bool {

@@ -40,7 +40,7 @@ use journey::Outcome;
 const DOWNSTREAM_WRITE: Duration = Duration::from_secs(60);
 
 /// Judges a request, and answers it unless it may go on.
-pub async fn enter(gateway: &Gateway, exchange: &mut Exchange, journey: &mut Journey) -> Result<Handled> {
+pub async fn enter(gateway: &Arc<Gateway>, exchange: &mut Exchange, journey: &mut Journey) -> Result<Handled> {
     exchange.as_downstream_mut().set_write_timeout(Some(DOWNSTREAM_WRITE));
     if let Err(refusal) = receive(exchange) {
         return refuse(gateway, exchange, journey, &refusal, Afterwards::Close).await;

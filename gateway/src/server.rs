@@ -11,15 +11,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use config::{Settings, TlsFiles, Trust};
+use config::{Settings, Trust};
 use pingora::apps::HttpServerApp;
-use pingora::listeners::tls::TlsSettings;
 use pingora::proxy::http_proxy;
 use pingora::server::configuration::ServerConf;
 use pingora::server::{Fds, ListenFds, ShutdownWatch};
 use pingora::services::Service as _;
 use pingora::services::listening::Service;
-use pingora::tls::{ServerConfig, load_certs_and_key_files};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -28,19 +26,22 @@ use tokio::time::MissedTickBehavior;
 
 use crate::admin::Admin;
 use crate::control::{Control, ControlSocket, SocketError, SocketFile};
-use crate::idps;
+use crate::idps::{self, Refreshers};
+use crate::live::Live;
 use crate::proxy::Proxy;
+use crate::reload::{Reloader, Source};
 use crate::shared::{Gateway, SetupError};
 use crate::streams::{self, UntilSessionEnds};
 use crate::telemetry;
+use crate::tls::{LiveCertificate, TlsError};
 
 /// Why the process cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
     #[error("cannot listen on {address} (`{setting}`): {source}; choose another address or stop who listens there")]
     Listen { setting: &'static str, address: SocketAddr, source: io::Error },
-    #[error("`tls` cannot be used: {problem}")]
-    Tls { problem: String },
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     #[error(transparent)]
     Control(#[from] SocketError),
     #[error(transparent)]
@@ -58,9 +59,9 @@ enum Ended {
 }
 
 /// Serves until a signal ends it.
-pub fn run(settings: Settings) -> ExitCode {
+pub fn run(settings: Settings, source: Source) -> ExitCode {
     let _log = telemetry::init(&settings.log);
-    match serve(settings) {
+    match serve(settings, source) {
         Ok(Ended::Drained) => ExitCode::SUCCESS,
         Ok(Ended::AtOnce) => ExitCode::from(130),
         Err(error) => {
@@ -70,42 +71,46 @@ pub fn run(settings: Settings) -> ExitCode {
     }
 }
 
-fn serve(settings: Settings) -> Result<Ended, ServerError> {
+fn serve(settings: Settings, source: Source) -> Result<Ended, ServerError> {
     let public_socket = bind("listen", settings.listen)?;
     let admin_socket = bind("admin_listen", settings.admin_listen)?;
-    let gateway = Arc::new(Gateway::new(settings)?);
+    let live = Arc::new(Live::new(Gateway::new(settings)?));
+    let gateway = live.current();
     let settings = Arc::clone(&gateway.settings);
 
     let conf = Arc::new(ServerConf { threads: settings.threads, ..ServerConf::default() });
-    let proxy = http_proxy(&conf, Proxy(Arc::clone(&gateway)));
-    let mut public = Service::new("public".to_owned(), UntilSessionEnds::new(proxy, Arc::clone(&gateway)));
-    match &settings.tls {
-        Some(files) => public.add_tls_with_settings(&settings.listen.to_string(), None, tls(files)?),
-        None => public.add_tcp(&settings.listen.to_string()),
-    }
-    let mut admin = Service::new("admin".to_owned(), Admin(Arc::clone(&gateway)));
+    let proxy = http_proxy(&conf, Proxy(Arc::clone(&live)));
+    let mut public = Service::new("public".to_owned(), UntilSessionEnds::new(proxy, Arc::clone(&live)));
+    let certificate = add_listener(&mut public, &settings)?;
+    let mut admin = Service::new("admin".to_owned(), Admin(Arc::clone(&live)));
     admin.add_tcp(&settings.admin_listen.to_string());
 
     let runtime = runtime("public", settings.threads)?;
     let admin_runtime = self::runtime("admin", 1)?;
     // Before anything is served: who sees `/readyz` say yes may send SIGTERM at once.
-    let signals = admin_runtime.block_on(async { Signals::listen() })?;
+    let (signals, hangup) = admin_runtime.block_on(async { Ok::<_, ServerError>((Signals::listen()?, hangup()?)) })?;
     let (stop_public, public_watch) = watch::channel(false);
     let (stop_admin, admin_watch) = watch::channel(false);
-    let _control = serve_control(&gateway, &admin_runtime, admin_watch.clone())?;
+    let _control = serve_control(&live, &admin_runtime, admin_watch.clone())?;
     let public = start(&runtime, public, public_socket, settings.listen, public_watch);
     let _admin = start(&admin_runtime, admin, admin_socket, settings.admin_listen, admin_watch);
-    let _sweeper = admin_runtime.spawn(sweep(Arc::clone(&gateway)));
+    let _sweeper = admin_runtime.spawn(sweep(Arc::clone(&live)));
     // Where requests are served: the store's connections live on the runtime that makes them.
     let _follower = runtime.spawn(follow(Arc::clone(&gateway)));
     let _sender = runtime.spawn(send_queued(Arc::clone(&gateway)));
     let _judge = runtime.spawn(streams::judge(Arc::clone(&gateway)));
-    let _beats = admin_runtime.spawn(streams::keep_time(Arc::clone(&gateway)));
-    let _expiry = admin_runtime.spawn(idps::watch_expiry(Arc::clone(&gateway)));
+    let _beats = admin_runtime.spawn(streams::keep_time(Arc::clone(&gateway.sessions)));
+    let _expiry = admin_runtime.spawn(idps::watch_expiry(Arc::clone(&live)));
     announce(&settings);
-    for position in 0..settings.identity_providers.len() {
-        admin_runtime.spawn(idps::keep_fresh(Arc::clone(&gateway), position));
+    gateway.tell_certificate_ends();
+    if let Some(end) = certificate.as_ref().and_then(|certificate| certificate.not_after()) {
+        gateway.metrics.listener_certificate_ends(end);
     }
+    gateway.metrics.settings_taken(SystemTime::now().into());
+    let mut refreshers = Refreshers::new(admin_runtime.handle().clone());
+    refreshers.serve(&gateway.idps, &gateway.metrics);
+    let reloader = Reloader { live, source, certificate, refreshers };
+    let _reloader = admin_runtime.spawn(reloader.watch(hangup));
 
     let ended = admin_runtime.block_on(until_ended(&gateway, signals, &stop_public, public));
     let _ = stop_admin.send(true);
@@ -140,15 +145,28 @@ where
     runtime.spawn(async move { service.start_service(Some(sockets), shutdown, 1).await })
 }
 
+/// With the certificate, where it is TLS.
+fn add_listener<A>(public: &mut Service<A>, settings: &Settings) -> Result<Option<Arc<LiveCertificate>>, TlsError> {
+    let address = settings.listen.to_string();
+    let Some(files) = &settings.tls else {
+        public.add_tcp(&address);
+        return Ok(None);
+    };
+    let certificate = Arc::new(LiveCertificate::read(files)?);
+    public.add_tls_with_settings(&address, None, certificate.settings(files)?);
+    Ok(Some(certificate))
+}
+
 /// The control API, where the settings have a socket for it; the file is removed with what this returns.
 fn serve_control(
-    gateway: &Arc<Gateway>,
+    live: &Arc<Live>,
     runtime: &Runtime,
     shutdown: ShutdownWatch,
 ) -> Result<Option<SocketFile>, ServerError> {
-    let Some(path) = &gateway.settings.control_socket else { return Ok(None) };
+    let settings = Arc::clone(&live.current().settings);
+    let Some(path) = &settings.control_socket else { return Ok(None) };
     let socket = runtime.block_on(async { ControlSocket::bind(path) })?;
-    let (file, answering) = socket.serve(Control(Arc::clone(gateway)), shutdown);
+    let (file, answering) = socket.serve(Control(Arc::clone(live)), shutdown);
     runtime.spawn(answering);
     Ok(Some(file))
 }
@@ -160,33 +178,6 @@ fn runtime(name: &str, threads: usize) -> Result<Runtime, ServerError> {
         .enable_all()
         .build()
         .map_err(ServerError::Runtime)
-}
-
-/// Whether the public listener could use its certificate.
-///
-/// # Errors
-/// A file is missing or unreadable, or the key is of another certificate.
-pub fn try_tls(settings: &Settings) -> Result<(), ServerError> {
-    settings.tls.as_ref().map_or(Ok(()), |files| tls(files).map(drop))
-}
-
-/// Pingora panics on files that it cannot use, so they are tried first.
-fn tls(files: &TlsFiles) -> Result<TlsSettings, ServerError> {
-    let failed = |problem: String| ServerError::Tls { problem };
-    let certificate = files.certificate_file.display().to_string();
-    let key = files.key_file.display().to_string();
-    pingora::tls::install_default_crypto_provider();
-    let (chain, private_key) = load_certs_and_key_files(&certificate, &key)
-        .map_err(|error| failed(format!("{certificate} or {key} cannot be read: {}", error.etype().as_str())))?
-        .ok_or_else(|| failed(format!("{certificate} holds no certificate or {key} no key")))?;
-    ServerConfig::builder()
-        .with_no_client_auth()
-        .with_single_cert(chain, private_key)
-        .map_err(|error| failed(format!("{certificate} and {key} do not fit together: {error}")))?;
-    let mut settings = TlsSettings::intermediate(&certificate, &key)
-        .map_err(|error| failed(format!("{certificate} and {key}: {}", error.etype().as_str())))?;
-    settings.enable_h2();
-    Ok(settings)
 }
 
 /// What an administrator compares with the IdP's settings.
@@ -218,11 +209,11 @@ fn announce(settings: &Settings) {
     );
 }
 
-async fn sweep(gateway: Arc<Gateway>) {
+async fn sweep(live: Arc<Live>) {
     let mut ticks = tokio::time::interval(Duration::from_secs(60));
     loop {
         ticks.tick().await;
-        let gateway = Arc::clone(&gateway);
+        let gateway = live.current();
         // A million sessions take a while.
         let swept = tokio::task::spawn_blocking(move || {
             gateway.limits.sweep();
@@ -268,6 +259,11 @@ async fn follow(gateway: Arc<Gateway>) {
             }
         }
     }
+}
+
+/// From now on SIGHUP does not end the process. Needs a runtime.
+fn hangup() -> Result<Signal, ServerError> {
+    signal(SignalKind::hangup()).map_err(ServerError::Runtime)
 }
 
 struct Signals {

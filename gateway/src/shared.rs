@@ -15,7 +15,7 @@ use crate::keys::{KeyError, Keys};
 use crate::lifecycle::Lifecycle;
 use crate::limits::Limits;
 use crate::login::Entropy;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, RequestMetrics};
 use crate::pages::Site;
 use crate::refusal::Refusal;
 use crate::return_url::{ReturnUrl, origin_of};
@@ -33,18 +33,19 @@ pub struct Gateway {
     pub idps: IdpRegistry,
     pub site: Site,
     pub cookies: CookieScope,
-    pub sessions: Sessions,
+    pub sessions: Arc<Sessions>,
     pub proxies: TrustedProxies,
     pub upstreams: Upstreams,
-    pub limits: Limits,
-    pub verifier: Verifier,
-    pub forms: Forms,
-    pub metrics: Metrics,
+    pub limits: Arc<Limits>,
+    pub verifier: Arc<Verifier>,
+    pub forms: Arc<Forms>,
+    pub metrics: Arc<Metrics>,
+    pub requests: RequestMetrics,
     pub lifecycle: Arc<Lifecycle>,
     pub random: SystemRandom,
     pub identity_headers: IdentityHeaders,
     pub identity_jwts: IdentityJwts,
-    keys: Keys,
+    keys: Arc<Keys>,
 }
 
 /// Something that the gateway is built from cannot be made.
@@ -58,6 +59,22 @@ pub enum SetupError {
     JwtKey(#[from] JwtKeyError),
     #[error("identity_providers: {0}")]
     Trust(#[from] TrustError),
+    #[error("the keys `seal` or `index` in keys_dir are others: sessions lie under them, restart samlgate")]
+    StoreKeys,
+    #[error(
+        "with the store `sealed`, sessions hold the groups that rules and headers name, and belong to IdPs by their entity_id: restart samlgate to change these"
+    )]
+    SealedClaims,
+}
+
+/// What a reload leaves as it is.
+struct Lasting {
+    cookies: CookieScope,
+    sessions: Arc<Sessions>,
+    verifier: Arc<Verifier>,
+    forms: Arc<Forms>,
+    metrics: Arc<Metrics>,
+    lifecycle: Arc<Lifecycle>,
 }
 
 impl Gateway {
@@ -74,27 +91,108 @@ impl Gateway {
             max_cached: settings.session.max_sessions,
             outage_limit: settings.session.outage_limit,
             max_per_user: settings.session.max_per_user,
-            idps: settings.identity_providers.iter().map(|idp| idp.id.clone()).collect(),
+            idps: idp_ids(&settings),
         };
+        let lasting = Lasting {
+            cookies,
+            sessions: Arc::new(Sessions::new(store, &limits)),
+            verifier: Arc::new(Verifier::new(settings.threads)),
+            forms: Arc::new(Forms::new(&keys, settings.service_provider.entity_id.as_str())?),
+            metrics: Arc::new(Metrics::new()?),
+            lifecycle: Arc::default(),
+        };
+        let limits = Arc::new(Limits::new(&settings.limits));
+        let idps = IdpRegistry::from_settings(&settings)?;
+        Self::of(settings, lasting, idps, limits, Arc::new(keys))
+    }
+
+    /// The same gateway under other settings: sessions, counters and what is under way go on. What differs must not be
+    /// fixed at the start, see [`Settings::fixed_that_differ`].
+    ///
+    /// # Errors
+    /// A key cannot be read, or one that the session store uses is another one.
+    pub fn renewed(&self, settings: Settings) -> Result<Self, SetupError> {
+        // Those that were made in memory are not there to be read again.
+        let keys = match settings.keys_dir {
+            Some(_) => Arc::new(Keys::load(&settings)?.0),
+            None => Arc::clone(&self.keys),
+        };
+        if !keys.stores_alike(&self.keys) {
+            return Err(SetupError::StoreKeys);
+        }
+        let is_kept_in_sessions = |settings: &Settings| {
+            let entity_ids: Vec<_> =
+                settings.identity_providers.iter().map(|idp| (idp.id.clone(), idp.entity_id.clone())).collect();
+            (entity_ids, ClaimValues::named_groups(settings))
+        };
+        if matches!(settings.session.store, StoreSettings::Sealed { .. })
+            && is_kept_in_sessions(&settings) != is_kept_in_sessions(&self.settings)
+        {
+            return Err(SetupError::SealedClaims);
+        }
+        let lasting = Lasting {
+            cookies: self.cookies.clone(),
+            sessions: Arc::clone(&self.sessions),
+            verifier: Arc::clone(&self.verifier),
+            forms: Arc::clone(&self.forms),
+            metrics: Arc::clone(&self.metrics),
+            lifecycle: Arc::clone(&self.lifecycle),
+        };
+        let limits = if settings.limits == self.settings.limits {
+            Arc::clone(&self.limits)
+        } else {
+            Arc::new(Limits::new(&settings.limits))
+        };
+        let idps = self.idps.renewed(&settings)?;
+        Self::of(settings, lasting, idps, limits, keys)
+    }
+
+    fn of(
+        settings: Settings,
+        lasting: Lasting,
+        idps: IdpRegistry,
+        limits: Arc<Limits>,
+        keys: Arc<Keys>,
+    ) -> Result<Self, SetupError> {
+        let Lasting { cookies, sessions, verifier, forms, metrics, lifecycle } = lasting;
         Ok(Self {
             policy: Policy::from_settings(&settings),
-            idps: IdpRegistry::from_settings(&settings)?,
+            idps,
             site: Site::new(&settings),
             cookies,
-            sessions: Sessions::new(store, &limits),
+            sessions,
             proxies: TrustedProxies::new(&settings.trusted_proxies),
             upstreams: Upstreams::new(&settings.upstreams),
-            limits: Limits::new(&settings.limits),
-            verifier: Verifier::new(settings.threads),
-            forms: Forms::new(&keys, settings.service_provider.entity_id.as_str())?,
-            metrics: Metrics::new(&settings)?,
-            lifecycle: Arc::default(),
+            limits,
+            verifier,
+            forms,
+            requests: metrics.of_routes(&settings),
+            metrics,
+            lifecycle,
             random: SystemRandom::new(),
             identity_headers: IdentityHeaders::from_settings(&settings),
             identity_jwts: IdentityJwts::new(&settings, &keys)?,
             keys,
             settings: Arc::new(settings),
         })
+    }
+
+    /// Where this gateway has taken the place of `before`: what stood on IdPs that are gone ends.
+    pub fn take_over(&self, before: &Self) {
+        self.sessions.only_of(idp_ids(&self.settings));
+        for idp in &before.idps {
+            if self.idps.get(idp.settings.id.as_str()).is_none() {
+                self.metrics.forget_idp(idp.settings.id.as_str());
+            }
+        }
+        self.tell_certificate_ends();
+    }
+
+    /// Of keys that are pinned; of others it is told when they are fetched.
+    pub fn tell_certificate_ends(&self) {
+        for idp in &self.settings.identity_providers {
+            self.metrics.keys_end(idp.id.as_str(), idp.certificates());
+        }
     }
 
     /// For pending logins and claims.
@@ -213,6 +311,10 @@ impl Gateway {
         }
         reasons
     }
+}
+
+fn idp_ids(settings: &Settings) -> Vec<IdpId> {
+    settings.identity_providers.iter().map(|idp| idp.id.clone()).collect()
 }
 
 fn store(settings: &Settings, keys: &Keys, cookies: &CookieScope) -> Result<Arc<dyn SessionStore>, KeyError> {

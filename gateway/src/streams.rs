@@ -17,9 +17,10 @@ use pingora::time::fast_timeout::fast_sleep;
 use tokio::task::unconstrained;
 use tokio::time::{Interval, MissedTickBehavior};
 
+use crate::live::Live;
 use crate::proxy::Proxy;
 use crate::request_road::{self, under_way};
-use crate::session::StreamEnd;
+use crate::session::{Sessions, StreamEnd};
 use crate::shared::Gateway;
 
 /// With two of these an exchange counts as one that lasts.
@@ -31,12 +32,13 @@ const HEAD_WITHIN: Duration = Duration::from_secs(70);
 /// Pingora's proxy, with each exchange raced against the end of its session.
 pub struct UntilSessionEnds {
     proxy: Arc<HttpProxy<Proxy>>,
-    gateway: Arc<Gateway>,
+    live: Arc<Live>,
+    sessions: Arc<Sessions>,
 }
 
 impl UntilSessionEnds {
-    pub fn new(proxy: HttpProxy<Proxy>, gateway: Arc<Gateway>) -> Self {
-        Self { proxy: Arc::new(proxy), gateway }
+    pub fn new(proxy: HttpProxy<Proxy>, live: Arc<Live>) -> Self {
+        Self { proxy: Arc::new(proxy), sessions: Arc::clone(&live.current().sessions), live }
     }
 }
 
@@ -51,25 +53,29 @@ impl HttpServerApp for UntilSessionEnds {
         let comes_in_pieces = exchange.as_http1().is_some();
         let mut exchange = self.proxy.process_new_http(exchange, shutdown);
         under_way::scope(async {
-            let sessions = &self.gateway.sessions;
+            let sessions = &self.sessions;
             let over = async {
                 if comes_in_pieces && head_is_late(sessions.a_while(), HEAD_WITHIN).await {
                     return Over::LateHead;
                 }
                 let session = under_way::session_after(sessions.a_while()).await;
-                Over::Session(sessions.watch(&session).ended().await)
+                let mut watch = sessions.watch(&session);
+                tokio::select! {
+                    end = watch.ended() => Over::Session(end),
+                    () = refused(&self.live) => Over::Session(StreamEnd::Refused),
+                }
             };
             match race(&mut exchange, over).await {
                 Ok(reusable) => return reusable,
                 Err(Over::Session(end)) => {
                     drop(exchange);
                     if let Some(ended) = under_way::take() {
-                        request_road::record_ended(&self.gateway, &ended, end);
+                        request_road::record_ended(&ended, end);
                     }
                 }
                 Err(Over::LateHead) => {
                     drop(exchange);
-                    self.gateway.metrics.late_heads.inc();
+                    self.live.current().metrics.late_heads.inc();
                 }
             }
             None
@@ -87,6 +93,17 @@ impl HttpServerApp for UntilSessionEnds {
 
     async fn http_cleanup(&self) {
         self.proxy.http_cleanup().await;
+    }
+}
+
+/// Ends where a reload does not let the request of this task in any more.
+async fn refused(live: &Live) {
+    let mut replacements = live.replacements();
+    while under_way::is_permitted(&live.current().policy, SystemTime::now().into()) {
+        // It fails where there is nobody who could replace anything.
+        if replacements.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
 }
 
@@ -120,11 +137,11 @@ async fn race<T>(exchange: impl Future<Output = T>, over: impl Future<Output = O
 }
 
 /// Finds out which sessions under open streams are over by the clock. It never waits for the store.
-pub async fn keep_time(gateway: Arc<Gateway>) {
+pub async fn keep_time(sessions: Arc<Sessions>) {
     let mut beats = every(BEAT);
     loop {
         beats.tick().await;
-        gateway.sessions.beat(SystemTime::now().into());
+        sessions.beat(SystemTime::now().into());
     }
 }
 

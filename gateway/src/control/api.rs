@@ -16,6 +16,7 @@ use serde::Serialize;
 
 use super::types::{Filter, ListedSession, Listing, Problem, REVOCATIONS, Revoked, RevokedEffect, SESSIONS, Selector};
 use crate::identity_jwt::session_reference;
+use crate::live::Live;
 use crate::session::{Effect, EndedSession, Revocation, SessionKey, StoreError, StoredSession, Target};
 use crate::shared::Gateway;
 
@@ -90,7 +91,10 @@ impl ControlError {
 }
 
 /// The control API; each connection is one call.
-pub struct Control(pub Arc<Gateway>);
+pub struct Control(pub Arc<Live>);
+
+/// One call, and the gateway as it is then.
+struct Api(Arc<Gateway>);
 
 #[async_trait]
 impl ServeHttp for Control {
@@ -98,7 +102,7 @@ impl ServeHttp for Control {
         // A body that was not read to its end must not be taken for the next call.
         session.set_keepalive(None);
         let now = SystemTime::now().into();
-        self.respond(session, now).await.unwrap_or_else(|error| {
+        Api(self.0.current()).respond(session, now).await.unwrap_or_else(|error| {
             let mut answer = json(error.status(), &Problem { error: error.to_string(), cure: error.cure() });
             if let ControlError::MethodForbidden { wanted } = error {
                 answer.headers_mut().insert(ALLOW, HeaderValue::from_static(wanted));
@@ -108,7 +112,7 @@ impl ServeHttp for Control {
     }
 }
 
-impl Control {
+impl Api {
     async fn respond(&self, session: &mut ServerSession, now: Timestamp) -> Result<Response<Vec<u8>>, ControlError> {
         let request = session.req_header();
         match (request.uri.path(), &request.method) {
@@ -354,8 +358,8 @@ mod tests {
     use crate::testing::{at, idp, settings};
 
     /// Sessions of three persons at two IdPs, begun at 1, 2, 3 and 4; the last has expired at 1000.
-    async fn control() -> Control {
-        let control = Control(Arc::new(Gateway::new(settings()).unwrap()));
+    async fn control() -> Api {
+        let control = Api(Arc::new(Gateway::new(settings()).unwrap()));
         for (created, idp_id, user, email, groups) in [
             (1, "jumpcloud", "ada", "ada@example.com", &["staff", "admins"][..]),
             (2, "okta", "ada", "Ada@Example.com", &["staff"]),
@@ -372,13 +376,13 @@ mod tests {
         control
     }
 
-    async fn listed(control: &Control, query: &str) -> (Vec<String>, bool) {
+    async fn listed(control: &Api, query: &str) -> (Vec<String>, bool) {
         let listing = control.list(&query.parse().unwrap(), at(1_000)).await.unwrap();
         let shown = |session: &ListedSession| format!("{} {}", session.idp, session.user);
         (listing.sessions.iter().map(shown).collect(), listing.more)
     }
 
-    async fn refused(control: &Control, selector: Selector) -> ControlError {
+    async fn refused(control: &Api, selector: Selector) -> ControlError {
         control.revoke(selector, at(1_000)).await.unwrap_err()
     }
 

@@ -9,20 +9,20 @@ use std::time::{Duration, SystemTime};
 use config::{EXPIRY_WARNING_DAYS, ExpiredCertificates};
 use saml_core::{Certificate, Fingerprint, IdpId, Timestamp};
 
-use crate::shared::Gateway;
+use crate::live::Live;
 
 /// Often enough that a line comes on its day.
 const EVERY: Duration = Duration::from_secs(60 * 60);
 const DAY_SECONDS: i64 = 24 * 60 * 60;
 
 /// Runs as long as the process.
-pub async fn watch(gateway: Arc<Gateway>) {
+pub async fn watch(live: Arc<Live>) {
     let mut said = Said::default();
     let mut ticks = tokio::time::interval(EVERY);
     loop {
         ticks.tick().await;
         let now = SystemTime::now().into();
-        for idp in &gateway.idps {
+        for idp in &live.current().idps {
             let Some(live) = idp.live() else { continue };
             let id = &idp.settings.id;
             for crossing in said.look(id, live.trusted.certificates(), now) {

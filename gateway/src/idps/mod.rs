@@ -6,6 +6,7 @@
 mod expiry;
 mod fetch;
 mod refresh;
+mod refreshers;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -18,10 +19,11 @@ use crate::refusal::Refusal;
 
 pub use expiry::watch as watch_expiry;
 pub(crate) use fetch::place as metadata_place;
-pub use refresh::{Look, keep_fresh};
+pub use refresh::Look;
+pub use refreshers::Refreshers;
 
 /// Every IdP of the settings, in their order.
-pub struct IdpRegistry(Vec<Idp>);
+pub struct IdpRegistry(Vec<Arc<Idp>>);
 
 /// An IdP, and what is trusted of it.
 pub struct Idp {
@@ -56,32 +58,46 @@ impl IdpRegistry {
     /// # Errors
     /// Pinned certificates that make no set of keys, which the settings have refused by now.
     pub fn from_settings(settings: &Settings) -> Result<Self, TrustError> {
-        settings.identity_providers.iter().cloned().map(Idp::new).collect::<Result<_, _>>().map(Self)
+        Self(Vec::new()).renewed(settings)
+    }
+
+    /// For other settings. An IdP that they leave as it is keeps what was learned of it.
+    ///
+    /// # Errors
+    /// As [`IdpRegistry::from_settings`].
+    pub fn renewed(&self, settings: &Settings) -> Result<Self, TrustError> {
+        let idp = |settings: &IdentityProvider| match self.0.iter().find(|idp| idp.settings == *settings) {
+            Some(known) => Ok(Arc::clone(known)),
+            None => Idp::new(settings.clone()).map(Arc::new),
+        };
+        settings.identity_providers.iter().map(idp).collect::<Result<_, _>>().map(Self)
     }
 
     pub fn get(&self, id: &str) -> Option<&Idp> {
-        self.0.iter().find(|idp| idp.settings.id.as_str() == id)
+        self.iter().map(Arc::as_ref).find(|idp| idp.settings.id.as_str() == id)
     }
 
     /// The IdP that may begin logins and is called so.
     pub fn initiator(&self, entity_id: Option<&str>) -> Option<&Idp> {
         let entity_id = entity_id?;
-        self.iter().find(|idp| idp.settings.allow_idp_initiated && idp.settings.entity_id.as_str() == entity_id)
+        self.iter()
+            .map(Arc::as_ref)
+            .find(|idp| idp.settings.allow_idp_initiated && idp.settings.entity_id.as_str() == entity_id)
     }
 
     /// Those whose logout messages are taken.
     pub fn with_logout(&self) -> Vec<Arc<LiveIdp>> {
-        self.iter().filter_map(Idp::live).filter(|live| live.logout.is_some()).collect()
+        self.iter().filter_map(|idp| idp.live()).filter(|live| live.logout.is_some()).collect()
     }
 
-    pub fn iter(&self) -> std::slice::Iter<'_, Idp> {
+    pub fn iter(&self) -> std::slice::Iter<'_, Arc<Idp>> {
         self.0.iter()
     }
 }
 
 impl<'a> IntoIterator for &'a IdpRegistry {
-    type Item = &'a Idp;
-    type IntoIter = std::slice::Iter<'a, Idp>;
+    type Item = &'a Arc<Idp>;
+    type IntoIter = std::slice::Iter<'a, Arc<Idp>>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.iter()

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use aws_lc_rs::rand::SecureRandom;
+use aws_lc_rs::rand;
 use config::{Binding, IdentityProvider, LogoutService, MetadataSource, SingleLogout, Trust};
 use saml_core::{
     IdpMetadata, MetadataError, RefreshError, Refreshed, SsoUrl, Timestamp, TrustError, metadata_past_valid_until,
@@ -15,7 +15,7 @@ use saml_core::{
 
 use super::fetch::{FetchError, Fetched, Fetcher, Validators};
 use super::{Idp, LiveIdp};
-use crate::shared::Gateway;
+use crate::metrics::Metrics;
 
 /// After the first failure; then twice as long each time.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
@@ -61,9 +61,8 @@ impl Look {
     }
 }
 
-/// Runs as long as the process; ends at once for an IdP whose keys are pinned.
-pub async fn keep_fresh(gateway: Arc<Gateway>, position: usize) {
-    let Some(idp) = gateway.idps.iter().nth(position) else { return };
+/// Runs as long as the IdP is one of ours; ends at once for one whose keys are pinned.
+pub(super) async fn keep_fresh(idp: Arc<Idp>, metrics: Arc<Metrics>) {
     let Trust::Fetched(source) = &idp.settings.trust else { return };
     let mut fetcher = None;
     let mut memory = Memory::default();
@@ -71,10 +70,10 @@ pub async fn keep_fresh(gateway: Arc<Gateway>, position: usize) {
     loop {
         let outcome = look(&mut fetcher, source, &idp.settings, &mut memory, SystemTime::now().into()).await;
         let now = SystemTime::now().into();
-        let look = settle(&gateway, idp, &mut memory, outcome, now);
-        gateway.metrics.metadata_looked_at(idp.settings.id.as_str(), look, now);
+        let look = settle(&metrics, &idp, &mut memory, outcome, now);
+        metrics.metadata_looked_at(idp.settings.id.as_str(), look, now);
         failures = if look == Look::Failed { failures + 1 } else { 0 };
-        let wait = spread(pause(source.refresh, failures), draw(&gateway));
+        let wait = spread(pause(source.refresh, failures), draw());
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
             () = idp.early_look() => {}
@@ -150,7 +149,7 @@ fn declared(metadata: &IdpMetadata, binding: Binding) -> Result<SsoUrl, Problem>
 
 /// Puts in place what was learned, and says what somebody should know.
 fn settle(
-    gateway: &Gateway,
+    metrics: &Metrics,
     idp: &Idp,
     memory: &mut Memory,
     outcome: Result<Outcome, Problem>,
@@ -181,8 +180,8 @@ fn settle(
                     live.trusted.certificates().iter().map(|known| known.fingerprint().to_string()).collect();
                 tracing::info!(idp.id = id, keys = keys.join(", "), sso_url = %live.sso_url, "metadata is fetched");
             }
-            gateway.metrics.metadata_held(id, &refreshed.held);
-            gateway.metrics.keys_end(id, live.trusted.certificates());
+            metrics.metadata_held(id, &refreshed.held);
+            metrics.keys_end(id, live.trusted.certificates());
             let lacks_logout = idp.settings.single_logout == SingleLogout::Fetched && live.logout.is_none();
             idp.replace(live);
             let Refreshed { used, held, warnings } = *refreshed;
@@ -229,9 +228,9 @@ fn spread(pause: Duration, random: u8) -> Duration {
 }
 
 /// Without random bytes there is no spread, and nothing else depends on them here.
-fn draw(gateway: &Gateway) -> u8 {
+fn draw() -> u8 {
     let mut byte = [127];
-    let _ = gateway.random.fill(&mut byte);
+    let _ = rand::fill(&mut byte);
     let [byte] = byte;
     byte
 }

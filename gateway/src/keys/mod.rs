@@ -219,6 +219,16 @@ impl Keys {
         Ok((Self { index, store, jwt, saml }, warnings))
     }
 
+    /// Whether stores that keep something under our keys find it again.
+    pub fn stores_alike(&self, other: &Self) -> bool {
+        let is_same = |one: &KeyRing, other: &KeyRing| one.all().map(Key::bytes).eq(other.all().map(Key::bytes));
+        match (&self.store, &other.store) {
+            (Some(one), Some(other)) => is_same(&one.seal, &other.seal) && is_same(&one.index, &other.index),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        }
+    }
+
     /// How logs name a person: the same for the same person, and nothing that leads back without the key.
     pub fn user_ref(&self, idp: &IdpId, unique_id: &str) -> String {
         let mut context = hmac::Context::with_key(&self.index);

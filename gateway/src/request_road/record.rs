@@ -1,6 +1,6 @@
 //! What is written down about a request: one line, its metrics, and why it was turned away.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use http::{Method, StatusCode};
@@ -91,7 +91,8 @@ pub fn record(gateway: &Gateway, exchange: &Exchange, error: Option<&Error>, jou
 }
 
 /// The same for a request that was cut off, and why it was.
-pub fn record_ended(gateway: &Gateway, ended: &UnderWay, end: StreamEnd) {
+pub fn record_ended(ended: &UnderWay, end: StreamEnd) {
+    let gateway = &*ended.gateway;
     let elapsed = ended.begun.elapsed();
     gateway.metrics.stream_ended(end);
     tracing::info!(
@@ -108,9 +109,9 @@ pub fn record_ended(gateway: &Gateway, ended: &UnderWay, end: StreamEnd) {
         &Line {
             request_id: &ended.request_id,
             route: Some(ended.route),
-            client: ended.origin.as_ref().map_or(Ipv4Addr::UNSPECIFIED.into(), |origin| origin.client),
+            client: ended.client,
             method: &ended.method,
-            path: ended.origin.as_ref().map_or("", |origin| &origin.path),
+            path: ended.uri.path(),
             outcome: Outcome::Forward,
             refusal: None,
             session: Some(&ended.session),
@@ -122,7 +123,7 @@ pub fn record_ended(gateway: &Gateway, ended: &UnderWay, end: StreamEnd) {
 }
 
 fn write(gateway: &Gateway, line: &Line<'_>) {
-    gateway.metrics.request(line.route, line.status, line.method, line.elapsed.as_secs_f64());
+    gateway.requests.request(line.route, line.status, line.method, line.elapsed.as_secs_f64());
     if !gateway.settings.log.access {
         return;
     }
@@ -150,7 +151,7 @@ fn machine(permit: &Permit) -> Option<&str> {
     }
 }
 
-pub(super) fn cut_path(path: &str) -> &str {
+fn cut_path(path: &str) -> &str {
     cut(path, 1024)
 }
 

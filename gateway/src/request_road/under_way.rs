@@ -9,12 +9,14 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
 
-use http::{Method, StatusCode};
+use http::header::HOST;
+use http::{HeaderValue, Method, StatusCode, Uri};
 use pingora::proxy::Session as Exchange;
+use saml_core::Timestamp;
 
 use super::Journey;
 use super::journey::client_address;
-use super::record::cut_path;
+use crate::decide::{ClientKind, Decision, Policy, RequestFacts, decide};
 use crate::session::Session;
 use crate::shared::Gateway;
 use crate::telemetry::HttpRequestId;
@@ -31,22 +33,35 @@ struct Place {
 }
 
 pub struct UnderWay {
+    /// As it was when the request came.
+    pub(super) gateway: Arc<Gateway>,
     pub(super) session: Arc<Session>,
     pub(super) request_id: HttpRequestId,
     pub(super) begun: Instant,
     /// An index into the settings.
     pub(super) route: usize,
     pub(super) method: Method,
+    pub(super) uri: Uri,
+    host: Option<HeaderValue>,
+    pub(super) client: IpAddr,
     /// The last that was passed on.
     pub(super) status: Option<StatusCode>,
-    /// Where requests are written down one by one.
-    pub(super) origin: Option<Origin>,
 }
 
-/// Who asked, and for what.
-pub(super) struct Origin {
-    pub(super) client: IpAddr,
-    pub(super) path: Box<str>,
+impl UnderWay {
+    fn is_permitted(&self, policy: &Policy, now: Timestamp) -> bool {
+        let host = self.host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or_default();
+        let facts = RequestFacts {
+            method: self.method.as_str(),
+            authority: self.uri.authority().map_or(host, |authority| authority.as_str()),
+            path: self.uri.path(),
+            client: ClientKind::Background,
+            upgrade_origin: None,
+            is_preflight: false,
+            token: None,
+        };
+        matches!(decide(policy, &facts, Some(&self.session), now), Decision::Forward(_))
+    }
 }
 
 /// Gives one exchange its place; to be polled by no other task.
@@ -78,26 +93,29 @@ pub fn take() -> Option<UnderWay> {
     with(Option::take).flatten()
 }
 
-pub(super) fn begin(gateway: &Gateway, exchange: &Exchange, journey: &Journey) {
+pub(super) fn begin(gateway: &Arc<Gateway>, exchange: &Exchange, journey: &Journey) {
     let Some((permit, session)) = journey.permit.as_ref().and_then(|permit| Some((permit, permit.session()?))) else {
         return;
     };
     let request = exchange.req_header();
-    let origin = gateway
-        .settings
-        .log
-        .access
-        .then(|| Origin { client: client_address(gateway, exchange), path: cut_path(request.uri.path()).into() });
     let request = UnderWay {
+        gateway: Arc::clone(gateway),
         session: Arc::clone(session),
         request_id: journey.request_id,
         begun: journey.begun,
         route: permit.route(),
         method: request.method.clone(),
+        uri: request.uri.clone(),
+        host: request.headers.get(HOST).cloned(),
+        client: client_address(gateway, exchange),
         status: None,
-        origin,
     };
     with(|slot| *slot = Some(request));
+}
+
+/// Whether the request of this task would be let in under another policy.
+pub fn is_permitted(policy: &Policy, now: Timestamp) -> bool {
+    with(|slot| slot.as_ref().is_none_or(|request| request.is_permitted(policy, now))).unwrap_or(true)
 }
 
 pub(super) fn answered(status: StatusCode) {

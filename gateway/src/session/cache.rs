@@ -6,6 +6,7 @@ use std::hash::BuildHasherDefault;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use aws_lc_rs::rand::SystemRandom;
 use moka::sync::Cache;
 use saml_core::{IdpId, Timestamp, VerifiedLogoutRequest};
@@ -56,7 +57,7 @@ pub struct Sessions {
     pub(super) touch_seconds: i64,
     pub(super) outage_seconds: i64,
     max_per_user: Option<u64>,
-    idps: Vec<IdpId>,
+    idps: ArcSwap<Vec<IdpId>>,
 }
 
 enum State {
@@ -86,8 +87,25 @@ impl Sessions {
             touch_seconds: (idle_seconds / 10).max(LEAST_SECONDS_BETWEEN_TOUCHES).min(idle_seconds / 3).max(1),
             outage_seconds: seconds(limits.outage_limit),
             max_per_user: limits.max_per_user,
-            idps: limits.idps.clone(),
+            idps: ArcSwap::from_pointee(limits.idps.clone()),
         }
+    }
+
+    /// From now on sessions of other IdPs do not count, and those that are here end.
+    pub fn only_of(&self, idps: Vec<IdpId>) {
+        self.idps.store(Arc::new(idps));
+        // In this order: a session that comes into the cache now finds that it does not count.
+        for (key, session) in &self.cache {
+            if !self.is_of_idp(&session) {
+                self.lose(&key, StreamEnd::Ended);
+            }
+        }
+        self.streams.end_where(StreamEnd::Ended, |session| !self.is_of_idp(session));
+    }
+
+    /// Whether its IdP is one of ours.
+    pub(super) fn is_of_idp(&self, session: &Session) -> bool {
+        self.idps.load().contains(&session.record.idp)
     }
 
     /// For pending logins and claims, which no cache stands in front of.
@@ -139,7 +157,7 @@ impl Sessions {
             self.lose(&key, StreamEnd::Ended);
             return Ok(None);
         };
-        if !self.idps.contains(&record.idp) {
+        if !self.idps.load().contains(&record.idp) {
             return self.forget(&key, StreamEnd::Ended).await.map(|()| None);
         }
         // What this process saw and had not yet told the store counts as well; nobody saw it later than now.
@@ -153,7 +171,7 @@ impl Sessions {
             State::Live | State::TouchDue => {
                 self.cache.insert(key, Arc::clone(&session));
                 // In this order: a revocation that comes now sees the cache, or is seen here.
-                if self.follower.has_ended(&session) {
+                if self.follower.has_ended(&session) || !self.is_of_idp(&session) {
                     return self.forget(&key, StreamEnd::Ended).await.map(|()| None);
                 }
                 Ok(self.admit(ticket, &session, browser, now).await)

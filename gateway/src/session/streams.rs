@@ -35,6 +35,8 @@ pub enum StreamEnd {
     Idle,
     /// Nobody can say any more whether its session was ended.
     StoreAway,
+    /// Other settings do not let it in.
+    Refused,
 }
 
 impl StreamEnd {
@@ -44,6 +46,7 @@ impl StreamEnd {
             Self::Expired => "expired",
             Self::Idle => "idle",
             Self::StoreAway => "store_away",
+            Self::Refused => "refused",
         }
     }
 }
@@ -159,7 +162,7 @@ impl Sessions {
     pub fn watch(&self, session: &Arc<Session>) -> Watch<'_> {
         let watch = self.streams.open(session);
         // In this order: an end that comes now finds it, or is seen here.
-        if self.follower.has_ended(session) {
+        if self.follower.has_ended(session) || !self.is_of_idp(session) {
             self.streams.end(&session.key, StreamEnd::Ended);
         } else if !self.cache.contains_key(&session.key) {
             // Pushed out by another, or lost meanwhile: the store will say when it hears of it.

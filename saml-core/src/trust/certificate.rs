@@ -110,6 +110,15 @@ pub struct Certificate {
     not_after: Timestamp,
 }
 
+/// All of a certificate is in its DER.
+impl PartialEq for Certificate {
+    fn eq(&self, other: &Self) -> bool {
+        self.der == other.der
+    }
+}
+
+impl Eq for Certificate {}
+
 impl Certificate {
     /// Reads every certificate in `input`: PEM in any shape that people paste (with or without the
     /// BEGIN and END lines, CRLF, one line, `\n` written out, base64 of the PEM, several), or DER.

@@ -194,9 +194,40 @@ impl Gateway {
 
     /// Sends SIGTERM and does not wait; nothing where the end was already seen.
     pub fn terminate(&self) {
+        self.signal(Signal::SIGTERM);
+    }
+
+    fn signal(&self, signal: Signal) {
         let Some(id) = self.child.id() else { return };
         let id = Pid::from_raw(i32::try_from(id).expect("a process id fits"));
-        kill(id, Signal::SIGTERM).expect("an own child can be signalled");
+        kill(id, signal).expect("an own child can be signalled");
+    }
+
+    /// Writes its settings anew, and says nothing to it.
+    pub fn change_settings(&self, change: impl FnOnce(&mut Value)) {
+        let text = std::fs::read_to_string(&self.config).expect("the settings can be read");
+        let mut settings = serde_json::from_str(&text).expect("they are JSON");
+        change(&mut settings);
+        std::fs::write(&self.config, settings.to_string()).expect("the settings can be written");
+    }
+
+    /// Sends SIGHUP, and waits until it has read its settings again; whether it took them.
+    pub async fn reload(&self) -> bool {
+        let applied = self.metric("samlgate_reloads_total", &[("result", "applied")]).await;
+        let refused = self.metric("samlgate_reloads_total", &[("result", "refused")]).await;
+        self.signal(Signal::SIGHUP);
+        let outcome = async {
+            loop {
+                if self.metric("samlgate_reloads_total", &[("result", "applied")]).await > applied {
+                    break true;
+                }
+                if self.metric("samlgate_reloads_total", &[("result", "refused")]).await > refused {
+                    break false;
+                }
+                tokio::time::sleep(READINESS_POLL).await;
+            }
+        };
+        timeout(PATIENCE, outcome).await.expect("it reads its settings")
     }
 
     /// Waits for the end of the process, however long it takes.

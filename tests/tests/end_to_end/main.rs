@@ -20,6 +20,7 @@ mod machines;
 mod metadata_url;
 mod paths;
 mod refusals;
+mod reload;
 mod sealed;
 mod several_idps;
 mod signed_requests;

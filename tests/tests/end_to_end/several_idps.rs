@@ -88,6 +88,24 @@ impl Two {
 }
 
 #[tokio::test]
+async fn sessions_of_an_idp_that_a_reload_removes_end() {
+    let two = Two::start().await;
+    let (ada, boss) = (Browser::new(), Browser::new());
+    let (mut of_ada, mut of_boss) =
+        (two.sign_in(&ada, "jumpcloud", "ada", "/a").await, two.sign_in(&boss, "staff", "boss", "/a").await);
+    two.gateway.change_settings(|settings| {
+        settings["identity_providers"].as_array_mut().unwrap().pop();
+        settings["identity_providers"][0].as_object_mut().unwrap().remove("email_domains");
+        settings["routes"] = json!([{ "path_prefix": "/", "access": "signed_in", "upstream": "app" }]);
+    });
+    assert!(two.gateway.reload().await, "{:?}", two.gateway.log());
+    of_ada.visit(&two.gateway.url("/page")).await;
+    assert_eq!((of_ada.page().status, of_ada.page().url.path()), (200, "/page"));
+    of_boss.visit(&two.gateway.url("/page")).await;
+    assert_eq!(of_boss.page().url.path(), "/saml/login");
+}
+
+#[tokio::test]
 async fn each_signs_in_its_own_people_and_the_application_can_tell_them_apart() {
     let two = Two::start().await;
     let tab = two.sign_in(&Browser::new(), "jumpcloud", "ada", "/a").await;

@@ -155,6 +155,22 @@ async fn only_receiving_lets_a_session_become_idle_and_sending_does_not() {
 }
 
 #[tokio::test]
+async fn a_reload_ends_those_that_it_does_not_let_in_any_more() {
+    let mut world = World::start(samlgate()).await;
+    let mut streams = Vec::new();
+    for username in ["ada", "ben"] {
+        let cookie = session_cookie(&another(&mut world, username).await);
+        streams.push(Stream::open(&world, ENDLESS_EVENTS, &cookie).await);
+    }
+    let [mut of_ada, mut of_ben] = <[_; 2]>::try_from(streams).ok().unwrap();
+    world.gateway.change_settings(|settings| settings["routes"][2]["access"] = json!({ "groups": ["admins"] }));
+    assert!(world.gateway.reload().await);
+    of_ben.is_cut_off(PROMPTLY).await;
+    assert!(of_ada.goes_on().await);
+    counted(&world, "refused", 1.0).await;
+}
+
+#[tokio::test]
 async fn of_two_streams_on_one_connection_one_ends() {
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
