@@ -275,6 +275,19 @@ pub struct Upstream {
     pub name: String,
     /// `host:port` each; names are resolved at connect time.
     pub servers: Vec<ServerAddress>,
+    /// Plain http where absent.
+    pub tls: Option<UpstreamTls>,
+}
+
+/// `tls` of an upstream. The certificate of each server and the name in it are verified, always.
+#[derive(Debug, Clone)]
+pub struct UpstreamTls {
+    /// `server_name`, a DNS name or an IP address; where absent, the host of each server, which then is one.
+    pub server_name: Option<String>,
+    /// The only authorities, instead of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// `client_certificate_file` and `client_key_file`: what we show.
+    pub client: Option<TlsFiles>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -12,6 +12,7 @@ use serde_json::json;
 
 use crate::reload::Source;
 use crate::tls::LiveCertificate;
+use crate::upstream::Upstreams;
 use crate::{explain, idps, keys, keys_command, server, sessions_command, tokens_command};
 
 #[derive(Parser)]
@@ -133,6 +134,8 @@ fn try_out(file: &Path, loaded: Loaded) -> Result<Loaded, ConfigErrors> {
     let certificate = loaded.settings.tls.as_ref().map(LiveCertificate::read).transpose();
     certificate
         .map_err(|error| mistake("tls", error.to_string(), "give a certificate chain and its key, both as PEM"))?;
+    Upstreams::new(&loaded.settings.upstreams)
+        .map_err(|error| mistake(&error.path(), error.problem.clone(), error.cure))?;
     let (_, warnings) = keys::Keys::load(&loaded.settings)
         .map_err(|error| mistake("keys_dir", error.to_string(), "see `samlgate keys generate --help`"))?;
     let warnings = warnings.into_iter().map(|warning| Warning {

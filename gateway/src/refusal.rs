@@ -6,6 +6,7 @@
 use saml_core::{Fingerprint, Rejection, Timestamp};
 
 use crate::loop_cause::LoopCause;
+use crate::upstream::TlsFault;
 
 /// How an upstream failed, which decides the status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub enum UpstreamFault {
     /// The name has no address.
     NameUnknown,
     TimedOut,
+    /// What it says is not trusted, or it does not trust us.
+    Tls(TlsFault),
 }
 
 /// What a stranger wrote, cut to a length that a log line bears.
@@ -46,6 +49,7 @@ macro_rules! refusals {
             pub fn cure(&self) -> &'static str {
                 match self {
                     Self::Saml(rejection) => rejection.cure(),
+                    Self::UpstreamUnavailable { fault: UpstreamFault::Tls(fault), .. } => fault.cure(),
                     $( Self::$variant { .. } => $cure, )*
                 }
             }
@@ -139,7 +143,7 @@ refusals! {
         "see that the store runs and is reachable";
     UpstreamUnavailable { fault: UpstreamFault, problem: String } = "upstream_unavailable",
         "the application does not answer ({fault:?}): {problem}",
-        "see that the upstream runs at the address in the settings";
+        "see that the upstream runs at the address in the settings; where TLS fails, the log says what to change";
 
     FormExpired = "form_expired",
         "the kept form is not there any more: it was sent already, is older than 15 minutes, or made room for others",

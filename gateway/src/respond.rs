@@ -226,7 +226,7 @@ fn plain(refusal: &Refusal) -> Plain {
         ),
         Refusal::UpstreamUnavailable { fault, .. } => say(
             match fault {
-                UpstreamFault::Broken => StatusCode::BAD_GATEWAY,
+                UpstreamFault::Broken | UpstreamFault::Tls(_) => StatusCode::BAD_GATEWAY,
                 UpstreamFault::NameUnknown => StatusCode::SERVICE_UNAVAILABLE,
                 UpstreamFault::TimedOut => StatusCode::GATEWAY_TIMEOUT,
             },
@@ -497,6 +497,7 @@ fn plain_saml(rejection: &Rejection) -> Plain {
 mod tests {
     use super::*;
     use crate::testing;
+    use crate::upstream::TlsFault;
 
     fn answer_to(refusal: &Refusal, reader: Reader) -> (Answer, String) {
         let settings = testing::settings();
@@ -555,6 +556,7 @@ mod tests {
             (Refusal::EndpointMethod { wanted: "POST" }, 405, "allow", "POST"),
             (store, 503, "retry-after", "5"),
             (upstream(UpstreamFault::Broken), 502, "retry-after", "5"),
+            (upstream(UpstreamFault::Tls(TlsFault::Expired)), 502, "retry-after", "5"),
             (upstream(UpstreamFault::NameUnknown), 503, "retry-after", "5"),
             (upstream(UpstreamFault::TimedOut), 504, "retry-after", "5"),
             (Rejection::SamlResponseMissing.into(), 400, "retry-after", ""),

@@ -24,7 +24,7 @@ use crate::session::{
     Sessions, StoreError,
 };
 use crate::trusted_proxies::TrustedProxies;
-use crate::upstream::Upstreams;
+use crate::upstream::{UpstreamTlsError, Upstreams};
 use crate::verify::Verifier;
 
 pub struct Gateway {
@@ -59,6 +59,8 @@ pub enum SetupError {
     JwtKey(#[from] JwtKeyError),
     #[error("identity_providers: {0}")]
     Trust(#[from] TrustError),
+    #[error(transparent)]
+    Upstream(#[from] UpstreamTlsError),
     #[error("the keys `seal` or `index` in keys_dir are others: sessions lie under them, restart samlgate")]
     StoreKeys,
     #[error(
@@ -162,7 +164,7 @@ impl Gateway {
             cookies,
             sessions,
             proxies: TrustedProxies::new(&settings.trusted_proxies),
-            upstreams: Upstreams::new(&settings.upstreams),
+            upstreams: Upstreams::new(&settings.upstreams)?,
             limits,
             verifier,
             forms,

@@ -99,17 +99,44 @@ pub(crate) fn network(text: &str) -> Result<IpNet, Fault> {
 /// A server of an upstream.
 pub(crate) fn server(text: &str) -> Result<ServerAddress, Fault> {
     let cure = "write `host:port`, such as `127.0.0.1:3000`, `app:3000` or `[::1]:3000`";
-    if text.starts_with("https://") {
-        return Err(Fault::new("asks for TLS to the upstream, which is not in this version", cure));
+    if let Some(rest) = text.strip_prefix("https://") {
+        let bare = without_scheme(rest, 443);
+        return Err(Fault::new(
+            "is an address with a scheme",
+            format!("write `{bare}`, and `tls: {{}}` beside `servers`"),
+        ));
     }
     if let Some(rest) = text.strip_prefix("http://") {
-        let authority = rest.split('/').next().unwrap_or_default();
-        let bare = authority.rsplit('@').next().unwrap_or_default();
-        let bare = if split_port(bare).1.is_some() { bare.to_owned() } else { format!("{bare}:80") };
-        return Err(Fault::new("is an address with a scheme", format!("write `{bare}`")));
+        return Err(Fault::new("is an address with a scheme", format!("write `{}`", without_scheme(rest, 80))));
     }
     let (host, port) = host_and_port(text, 80, cure)?;
     Ok(ServerAddress { host, port })
+}
+
+/// The host and port of a URL, whose scheme has been cut off.
+fn without_scheme(rest: &str, usual_port: u16) -> String {
+    let authority = rest.split('/').next().unwrap_or_default();
+    let bare = authority.rsplit('@').next().unwrap_or_default();
+    if split_port(bare).1.is_some() { bare.to_owned() } else { format!("{bare}:{usual_port}") }
+}
+
+/// A name that a TLS server proves with its certificate, in lower case: a DNS name, or an IP address. Pingora verifies a name
+/// with `_` in its first label as if that were `-`, which is another name.
+pub(crate) fn certificate_name(text: &str) -> Result<String, Fault> {
+    if text.parse::<IpAddr>().is_ok() {
+        return Ok(text.to_ascii_lowercase());
+    }
+    let cure =
+        "write the name alone, as the certificate holds it, such as `app.internal`, or an IP address without its port";
+    let is_label = |label: &str| {
+        let plain = label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        (1..=63).contains(&label.len()) && plain && !label.starts_with('-') && !label.ends_with('-')
+    };
+    let ends_with_number = text.rsplit('.').next().is_some_and(|label| label.bytes().all(|b| b.is_ascii_digit()));
+    if text.len() > 253 || ends_with_number || !text.split('.').all(is_label) {
+        return Err(Fault::new("is no name that a certificate holds", cure));
+    }
+    Ok(text.to_ascii_lowercase())
 }
 
 /// A Redis server, a sentinel, or a node of a cluster.

@@ -124,6 +124,20 @@ pub(crate) fn metadata(
 
 /// Which PEM blocks a file holds; what they contain is for the TLS library to judge.
 pub(crate) fn tls_certificate(path: &FilePath) -> Result<(), Fault> {
+    holds_certificate(path, "name the PEM file with the server's certificate, then its intermediates")
+}
+
+/// What we show to a server that asks who we are.
+pub(crate) fn client_certificate(path: &FilePath) -> Result<(), Fault> {
+    holds_certificate(path, "name the PEM file with the certificate that samlgate shows, then its intermediates")
+}
+
+/// Certificate authorities of somebody's own.
+pub(crate) fn authorities(path: &FilePath) -> Result<(), Fault> {
+    holds_certificate(path, "name the PEM file with the certificates of your authorities")
+}
+
+fn holds_certificate(path: &FilePath, cure: &str) -> Result<(), Fault> {
     let text = String::from_utf8_lossy(&read(path)?).into_owned();
     if text.contains("-----BEGIN CERTIFICATE-----") {
         return Ok(());
@@ -133,16 +147,7 @@ pub(crate) fn tls_certificate(path: &FilePath) -> Result<(), Fault> {
     } else {
         "holds no PEM certificate"
     };
-    Err(Fault::new(problem, "name the PEM file with the server's certificate, then its intermediates"))
-}
-
-/// Certificate authorities of somebody's own.
-pub(crate) fn authorities(path: &FilePath) -> Result<(), Fault> {
-    let text = String::from_utf8_lossy(&read(path)?).into_owned();
-    if text.contains("-----BEGIN CERTIFICATE-----") {
-        return Ok(());
-    }
-    Err(Fault::new("holds no PEM certificate", "name the PEM file with the certificates of your authorities"))
+    Err(Fault::new(problem, cure))
 }
 
 pub(crate) fn tls_key(path: &FilePath) -> Result<(), Fault> {

@@ -1,21 +1,57 @@
 //! The applications behind us.
 
-use super::accept;
+use std::net::IpAddr;
+
+use super::{accept, file};
 use crate::check;
-use crate::settings::Upstream;
+use crate::settings::{ServerAddress, TlsFiles, Upstream, UpstreamTls};
 use crate::source::Findings;
 use crate::table::{Key, Kind, Section, Table};
 
 pub(crate) static TABLE: Table = Table {
     title: "upstreams.<name>",
     about: "An application. Its name appears in logs and metrics: letters, digits, `-`, `_` and `.`, at most 64.",
-    keys: &[Key::required(
-        "servers",
-        Kind::List(&Kind::Text),
-        "`host:port` of each server, plain http; names are resolved when a connection is made",
-    )],
-    later: &["tls", "https", "ca_file", "health_check", "health_checks"],
+    keys: &[
+        Key::required(
+            "servers",
+            Kind::List(&Kind::Text),
+            "`host:port` of each server; names are resolved when a connection is made",
+        ),
+        Key::optional("tls", Kind::Section(&TLS), "plain http", "TLS to the servers; `tls: {}` takes every default"),
+    ],
+    later: &["https", "ca_file", "health_check", "health_checks"],
 };
+
+static TLS: Table = Table {
+    title: "upstreams.<name>.tls",
+    about: "TLS 1.2 or 1.3 to the servers. The certificate of each, its dates and its name are always verified; nothing turns \
+            that off.",
+    keys: &[
+        Key::optional(
+            "server_name",
+            Kind::Text,
+            "the host of each server, as `servers` writes it",
+            "the DNS name or IP address that the certificates of all servers must hold",
+        ),
+        Key::optional(
+            "ca_file",
+            Kind::File,
+            "the authorities that this system trusts",
+            "PEM of the only authorities that may have issued the servers' certificates",
+        ),
+        Key::optional(
+            CLIENT_CERTIFICATE,
+            Kind::File,
+            "we show none",
+            "PEM: the certificate that we show, then its intermediates; needs `client_key_file`",
+        ),
+        Key::optional(CLIENT_KEY, Kind::File, "none", "PEM: its private key; a file that others can read is refused"),
+    ],
+    later: &[],
+};
+
+const CLIENT_CERTIFICATE: &str = "client_certificate_file";
+const CLIENT_KEY: &str = "client_key_file";
 
 /// Every upstream that has a name, its servers as far as they can be read: routes find it either way.
 pub(crate) fn read(root: &Section<'_>, findings: &mut Findings) -> Vec<Upstream> {
@@ -39,5 +75,47 @@ fn upstream(name: &str, section: &Section<'_>, findings: &mut Findings) -> Upstr
         }
         servers.push(server);
     }
-    Upstream { name: name.to_owned(), servers }
+    let tls = tls(section, &servers, findings);
+    Upstream { name: name.to_owned(), servers, tls }
+}
+
+/// `tls:` with nothing behind it is TLS with every default, and never plain http.
+fn tls(upstream: &Section<'_>, servers: &[ServerAddress], findings: &mut Findings) -> Option<UpstreamTls> {
+    if !upstream.stands("tls") {
+        return None;
+    }
+    let tls = upstream.section("tls");
+    let server_name = tls
+        .text("server_name")
+        .and_then(|name| accept(check::certificate_name(name), || tls.place("server_name"), findings));
+    if !tls.has("server_name") {
+        refuse_unverifiable_hosts(&tls, servers, findings);
+    }
+    Some(UpstreamTls {
+        server_name,
+        ca_file: file(&tls, "ca_file", |path| check::authorities(path), findings),
+        client: client(&tls, findings),
+    })
+}
+
+/// Names that a certificate cannot hold, or that would be verified as another.
+fn refuse_unverifiable_hosts(tls: &Section<'_>, servers: &[ServerAddress], findings: &mut Findings) {
+    let is_verifiable = |host: &str| host.parse::<IpAddr>().is_ok() || check::certificate_name(host).is_ok();
+    if let Some(server) = servers.iter().find(|server| !is_verifiable(&server.host)) {
+        let problem = format!("is missing, and no certificate holds the name {}", server.host);
+        findings.refuse(tls.place("server_name"), problem, "write the name that the servers' certificates hold");
+    }
+}
+
+/// A key without its certificate, or the other way round, would be left out in silence.
+fn client(tls: &Section<'_>, findings: &mut Findings) -> Option<TlsFiles> {
+    for (key, other) in [(CLIENT_CERTIFICATE, CLIENT_KEY), (CLIENT_KEY, CLIENT_CERTIFICATE)] {
+        if tls.has(key) && !tls.has(other) {
+            let cure = format!("write `{other}` as well, or remove it");
+            findings.refuse(tls.place(key), format!("stands without `{other}`"), cure);
+        }
+    }
+    let certificate_file = file(tls, CLIENT_CERTIFICATE, |path| check::client_certificate(path), findings);
+    let key_file = file(tls, CLIENT_KEY, |path| check::tls_key(path), findings);
+    Some(TlsFiles { certificate_file: certificate_file?, key_file: key_file? })
 }

@@ -46,6 +46,11 @@ impl<'n> Section<'n> {
         self.node(name).is_some()
     }
 
+    /// Whether the key is there, be it with nothing behind it.
+    pub(crate) fn stands(&self, name: &str) -> bool {
+        self.node.is_some_and(|node| node.get(name).is_some())
+    }
+
     pub(crate) fn is_map(&self) -> bool {
         matches!(self.node, Some(Node::Map(_)))
     }

@@ -159,6 +159,18 @@ fn every_value_of_a_route_arrives() {
 }
 
 #[test]
+fn tls_with_nothing_behind_it_is_tls() {
+    let folder = Folder::new();
+    for (written, is_tls) in [("", false), (", tls: {}", true), (", tls: ", true)] {
+        let yaml = instead("['127.0.0.1:3000']", &format!("['127.0.0.1:3000', '[::1]:1', 'app:2']{written}"));
+        assert_eq!(folder.accepted(&yaml).settings.upstreams[0].tls.is_some(), is_tls, "{written}");
+    }
+    let yaml = instead("['127.0.0.1:3000']", "['my_app:1'], tls: { server_name: App.Internal }");
+    let tls = folder.accepted(&yaml).settings.upstreams[0].tls.clone().unwrap();
+    assert_eq!(tls.server_name.as_deref(), Some("app.internal"));
+}
+
+#[test]
 fn routes_name_upstreams_by_index() {
     let yaml = instead("upstreams:\n", "upstreams:\n  other: { servers: ['[::1]:1', 'Other:2'] }\n")
         .replace("upstream: app }", "upstream: app }\n  - { path: /o, access: public, upstream: other }");

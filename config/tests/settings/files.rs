@@ -138,6 +138,35 @@ fn tls_files_are_a_certificate_and_a_key_of_its_owner_alone() {
 }
 
 #[test]
+fn files_of_an_upstream_are_certificates_and_a_key_of_its_owner_alone() {
+    let folder = Folder::new();
+    let (certificate, key) = certificate();
+    let yaml = instead(
+        "{ servers: ['127.0.0.1:3000'] }",
+        "{ servers: ['app:1'], tls: { ca_file: ca.pem, client_certificate_file: c.crt, client_key_file: c.key } }",
+    );
+    let right = [("ca.pem", &certificate, 0o644), ("c.crt", &certificate, 0o644), ("c.key", &key, 0o600)];
+    let write_right = || right.iter().for_each(|(name, text, mode)| folder.write(name, text, *mode));
+    write_right();
+    let tls = folder.accepted(&yaml).settings.upstreams[0].tls.clone().unwrap();
+    assert_eq!((tls.server_name, tls.ca_file), (None, Some(folder.path().join("ca.pem"))));
+    assert_eq!(tls.client.unwrap().key_file, folder.path().join("c.key"));
+    for (name, text, mode, path, said) in [
+        ("ca.pem", key.as_str(), 0o600, "ca_file", "a private key and no certificate"),
+        ("ca.pem", "", 0o644, "ca_file", "no PEM certificate"),
+        ("c.crt", key.as_str(), 0o600, "client_certificate_file", "a private key and no certificate"),
+        ("c.key", certificate.as_str(), 0o600, "client_key_file", "no PEM private key"),
+        ("c.key", key.as_str(), 0o644, "client_key_file", "others can read"),
+    ] {
+        write_right();
+        folder.write(name, text, mode);
+        let error = folder.only_mistake(&yaml);
+        assert_eq!(error.path, format!("upstreams.app.tls.{path}"), "{error}");
+        assert!(error.problem.contains(said), "{error}");
+    }
+}
+
+#[test]
 fn keys_that_others_can_read_are_a_mistake() {
     let folder = Folder::new();
     let yaml = with("keys_dir: .");

@@ -197,7 +197,7 @@ fn refuses_wrong_upstreams() {
     check(&[
         (servers("['127.0.0.1']"), "upstreams.app.servers[0]", "`127.0.0.1:80`"),
         (servers("['http://app:3000/']"), "upstreams.app.servers[0]", "`app:3000`"),
-        (servers("['https://app']"), "upstreams.app.servers[0]", "not in this version"),
+        (servers("['https://app']"), "upstreams.app.servers[0]", "`app:443`, and `tls: {}`"),
         (servers("['app:0']"), "upstreams.app.servers[0]", "1 to 65535"),
         (servers("['a:1', 'A:1']"), "upstreams.app.servers[1]", "listed twice"),
         (servers("app:3000"), "upstreams.app.servers", "must be a list"),
@@ -205,6 +205,29 @@ fn refuses_wrong_upstreams() {
             instead("upstreams:\n", "upstreams:\n  'a b': { servers: ['a:1'] }\n"),
             "upstreams.\"a b\"",
             "letters, digits",
+        ),
+    ]);
+}
+
+#[test]
+fn refuses_tls_that_could_prove_nothing() {
+    let tls = |server: &str, tls: &str| instead("['127.0.0.1:3000']", &format!("['{server}'], tls: {tls}"));
+    let name = |name: &str| tls("app:1", &format!("{{ server_name: {name} }}"));
+    check(&[
+        (tls("app:1", "true"), "upstreams.app.tls", "must be a map"),
+        (tls("app:1", "{ verify: false }"), "upstreams.app.tls.verify", "is no known key"),
+        (tls("my_app.internal.lan:1", "{}"), "upstreams.app.tls.server_name", "my_app.internal.lan"),
+        (name("my_app"), "upstreams.app.tls.server_name", "no name that a certificate holds"),
+        (name("''"), "upstreams.app.tls.server_name", "is empty"),
+        (name("'app:443'"), "upstreams.app.tls.server_name", "without its port"),
+        (name("'*.internal'"), "upstreams.app.tls.server_name", "no name that a certificate holds"),
+        (name("app."), "upstreams.app.tls.server_name", "no name that a certificate holds"),
+        (name("1.2.3"), "upstreams.app.tls.server_name", "no name that a certificate holds"),
+        (tls("app:1", "{ ca_file: gone.pem }"), "upstreams.app.tls.ca_file", "cannot be read"),
+        (
+            tls("app:1", "{ client_certificate_file: certificate.pem }"),
+            "upstreams.app.tls.client_certificate_file",
+            "stands without `client_key_file`",
         ),
     ]);
 }
@@ -260,7 +283,7 @@ fn refuses_what_later_versions_bring() {
     for key in ["rewrite", "limits"] {
         cases.push((route(&format!("{key}: x")), format!("routes[0].{key}")));
     }
-    for key in ["tls", "health_check", "ca_file"] {
+    for key in ["health_check", "ca_file"] {
         cases.push((instead("{ servers:", &format!("{{ {key}: x, servers:")), format!("upstreams.app.{key}")));
     }
     for value in ["invite_only", "scim"] {

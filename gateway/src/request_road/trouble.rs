@@ -7,6 +7,7 @@ use super::{Journey, turn_away};
 use crate::exchange::{self, Afterwards};
 use crate::refusal::{Refusal, UpstreamFault};
 use crate::shared::Gateway;
+use crate::upstream::TlsFault;
 
 /// The status that was answered, or 0: the client is gone, or was answered already.
 pub async fn apologise(gateway: &Gateway, exchange: &mut Exchange, error: &Error, journey: &mut Journey) -> u16 {
@@ -31,8 +32,12 @@ fn refusal_of(error: &Error, journey: &Journey) -> Option<Refusal> {
     match error.esource() {
         ErrorSource::Upstream => {
             let server = journey.server.map(|server| format!(" at {server}")).unwrap_or_default();
-            let problem = format!("{}{server}", kind.as_str());
-            Some(Refusal::UpstreamUnavailable { fault: fault(kind), problem })
+            let fault = fault(error);
+            let said = match fault {
+                UpstreamFault::Tls(fault) => fault.to_string(),
+                _ => kind.as_str().to_owned(),
+            };
+            Some(Refusal::UpstreamUnavailable { fault, problem: format!("{said}{server}") })
         }
         ErrorSource::Downstream => match kind {
             ErrorType::InvalidHTTPHeader => Some(Refusal::RequestMalformed { problem: "its header cannot be read" }),
@@ -42,12 +47,15 @@ fn refusal_of(error: &Error, journey: &Journey) -> Option<Refusal> {
     }
 }
 
-fn fault(kind: &ErrorType) -> UpstreamFault {
-    match kind {
+fn fault(error: &Error) -> UpstreamFault {
+    match error.etype() {
         ErrorType::ConnectTimedout
         | ErrorType::ReadTimedout
         | ErrorType::WriteTimedout
         | ErrorType::TLSHandshakeTimedout => UpstreamFault::TimedOut,
+        ErrorType::TLSHandshakeFailure => UpstreamFault::Tls(TlsFault::of(&error.to_string())),
+        // With TLS 1.3 a server says so when the handshake is over for us.
+        _ if error.root_cause().to_string().contains("received fatal alert") => UpstreamFault::Tls(TlsFault::RefusedUs),
         _ => UpstreamFault::Broken,
     }
 }

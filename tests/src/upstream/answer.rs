@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::io::{AsyncWriteExt as _, BufReader};
-use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
-use super::{Received, Shared, page};
+use super::{Connection, Received, Shared, page};
 use crate::http1::{Body, Head, Unframed};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,8 +18,7 @@ enum Next {
     Close,
 }
 
-pub(super) async fn serve(stream: TcpStream, connection: usize, shared: &Shared) -> io::Result<()> {
-    stream.set_nodelay(true)?;
+pub(super) async fn serve(stream: impl Connection, connection: usize, shared: &Shared) -> io::Result<()> {
     let mut stream = BufReader::new(stream);
     while let Some(head) = Head::read(&mut stream).await? {
         if head.has_token("Expect", "100-continue") {
@@ -55,7 +53,7 @@ fn received(connection: usize, head: &Head, body: Body) -> Received {
     }
 }
 
-async fn answer(request: &Received, shared: &Shared, stream: &mut BufReader<TcpStream>) -> io::Result<Next> {
+async fn answer(request: &Received, shared: &Shared, stream: &mut BufReader<impl Connection>) -> io::Result<Next> {
     match request.path().rsplit('/').next() {
         Some("events") => return send_events(request, stream).await,
         Some("download") => return send_bytes(request, stream).await,
@@ -91,7 +89,7 @@ fn response_head(request: &Received, content_type: &str) -> String {
     head
 }
 
-async fn send_events(request: &Received, stream: &mut BufReader<TcpStream>) -> io::Result<Next> {
+async fn send_events(request: &Received, stream: &mut BufReader<impl Connection>) -> io::Result<Next> {
     let count: usize = request.asked("count").and_then(|count| count.parse().ok()).unwrap_or(3);
     let head = response_head(request, "text/event-stream");
     stream.write_all(format!("{head}Transfer-Encoding: chunked\r\n\r\n").as_bytes()).await?;
@@ -105,7 +103,7 @@ async fn send_events(request: &Received, stream: &mut BufReader<TcpStream>) -> i
     Ok(Next::KeepAlive)
 }
 
-async fn send_bytes(request: &Received, stream: &mut BufReader<TcpStream>) -> io::Result<Next> {
+async fn send_bytes(request: &Received, stream: &mut BufReader<impl Connection>) -> io::Result<Next> {
     static PIECE: [u8; 64 * 1024] = [b'.'; 64 * 1024];
     let mut rest: u64 = request.asked("length").and_then(|length| length.parse().ok()).unwrap_or(1024 * 1024);
     let head = response_head(request, "application/octet-stream");
@@ -122,7 +120,7 @@ fn millis(request: &Received, name: &str, otherwise: u64) -> Duration {
     Duration::from_millis(request.asked(name).and_then(|value| value.parse().ok()).unwrap_or(otherwise))
 }
 
-async fn echo_websocket(mut stream: BufReader<TcpStream>, head: &Head) -> io::Result<()> {
+async fn echo_websocket(mut stream: BufReader<impl Connection>, head: &Head) -> io::Result<()> {
     let accept = derive_accept_key(head.header("Sec-WebSocket-Key").unwrap_or_default().as_bytes());
     let answer = format!(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"

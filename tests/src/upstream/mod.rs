@@ -8,16 +8,21 @@
 mod answer;
 mod identity_jwt;
 mod page;
+mod tls;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use serde::Serialize;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
 
 pub use page::Application;
+pub use tls::{Authority, Issued};
 
 /// A request as it stood on the wire.
 #[derive(Debug, Clone, Serialize)]
@@ -92,15 +97,20 @@ struct Shared {
 impl Upstream {
     /// Answers with JSON only.
     pub async fn start() -> Self {
-        Self::serve(None).await
+        Self::serve(None, None).await
+    }
+
+    /// Answers with JSON only, over TLS.
+    pub async fn start_tls(config: Arc<ServerConfig>) -> Self {
+        Self::serve(None, Some(config.into())).await
     }
 
     /// Shows browsers a page; everybody else still gets JSON.
     pub async fn start_application(application: Application) -> Self {
-        Self::serve(Some(application)).await
+        Self::serve(Some(application), None).await
     }
 
-    async fn serve(application: Option<Application>) -> Self {
+    async fn serve(application: Option<Application>, tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a loopback port is free");
         let address = listener.local_addr().expect("the listener has an address");
         let shared = Arc::new(Shared {
@@ -110,7 +120,7 @@ impl Upstream {
             released: Semaphore::new(0),
             application,
         });
-        let server = tokio::spawn(accept(listener, shared.clone()));
+        let server = tokio::spawn(accept(listener, tls, shared.clone()));
         Self { address, shared, server }
     }
 
@@ -168,19 +178,31 @@ impl Shared {
     }
 }
 
-async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, shared: Arc<Shared>) {
     let mut connections = JoinSet::new();
     for number in 0.. {
         let Ok((stream, _)) = listener.accept().await else {
             continue;
         };
-        connections.spawn(serve_connection(stream, number, shared.clone()));
+        connections.spawn(serve_connection(stream, tls.clone(), number, shared.clone()));
         while connections.try_join_next().is_some() {}
     }
 }
 
 /// A connection that breaks is the client's affair: what was received stays recorded.
-async fn serve_connection(stream: TcpStream, number: usize, shared: Arc<Shared>) {
-    let _ = answer::serve(stream, number, &shared).await;
+async fn serve_connection(stream: TcpStream, tls: Option<TlsAcceptor>, number: usize, shared: Arc<Shared>) {
+    let _ = stream.set_nodelay(true);
+    let _ = match tls {
+        None => answer::serve(stream, number, &shared).await,
+        Some(tls) => match tls.accept(stream).await {
+            Ok(stream) => answer::serve(stream, number, &shared).await,
+            Err(error) => Err(error),
+        },
+    };
     shared.closed.send_modify(|closed| *closed += 1);
 }
+
+/// What a request comes over.
+trait Connection: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection for T {}

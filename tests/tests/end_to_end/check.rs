@@ -77,6 +77,25 @@ fn good_settings_pass_and_say_what_to_enter_in_jumpcloud() {
 }
 
 #[test]
+fn an_authority_that_no_upstream_can_be_held_against_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let yaml = FIVE_MISTAKES
+        .replace("http://a.example", "https://app.example.com")
+        .replace("listne", "listen")
+        .replace("sso.jumpcloud.com", "https://sso.jumpcloud.com")
+        .replace("missing.pem", "certificate.pem")
+        .replace("upstream: ap ", "upstream: app ")
+        .replace("3000'] }", "3000'], tls: { ca_file: ca.pem } }");
+    std::fs::write(folder.path().join("samlgate.yaml"), yaml).unwrap();
+    std::fs::write(folder.path().join("certificate.pem"), test_keys::rsa_4096().certificate_pem()).unwrap();
+    let ca = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    std::fs::write(folder.path().join("ca.pem"), ca).unwrap();
+    let output = run(folder.path(), &["check"]);
+    assert_eq!(output.code, Some(1), "{}", output.text);
+    assert!(output.text.contains("1. upstreams.app.tls.ca_file: "), "{}", output.text);
+}
+
+#[test]
 fn settings_of_later_versions_are_refused_as_such() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(

@@ -29,4 +29,5 @@ mod single_logout;
 mod strangers;
 mod streams;
 mod support;
+mod upstreams;
 mod websockets;

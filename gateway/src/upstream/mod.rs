@@ -1,8 +1,12 @@
 //! Where a request goes: the servers of an upstream in turn, their names resolved without blocking.
 
+mod tls;
+
+pub use tls::{TlsFault, UpstreamTlsError};
+
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
@@ -10,6 +14,7 @@ use config::{ServerAddress, Timeouts, Upstream};
 use pingora::upstreams::peer::HttpPeer;
 
 use crate::refusal::{Refusal, UpstreamFault};
+use tls::Credentials;
 
 /// A name is looked up again after this; addresses of containers change.
 const RESOLVED_FOR: Duration = Duration::from_secs(5);
@@ -19,10 +24,19 @@ pub struct Upstreams(Vec<Servers>);
 struct Servers {
     servers: Vec<Server>,
     next: AtomicUsize,
+    /// Plain http where absent.
+    credentials: Option<Credentials>,
+    /// Connections that are kept open are shared by this; what a server has proved it has proved to one upstream.
+    pool: u64,
 }
+
+/// Pools of TLS upstreams are numbered from 1; those without share one, for an address is all there is to them.
+static NEXT_POOL: AtomicU64 = AtomicU64::new(1);
 
 struct Server {
     address: ServerAddress,
+    /// What its certificate must hold; empty for plain http.
+    name: String,
     /// Where the settings give an address and no name.
     fixed: Option<SocketAddr>,
     resolved: ArcSwapOption<Resolved>,
@@ -34,16 +48,10 @@ struct Resolved {
 }
 
 impl Upstreams {
-    pub fn new(upstreams: &[Upstream]) -> Self {
-        Self(
-            upstreams
-                .iter()
-                .map(|upstream| Servers {
-                    servers: upstream.servers.iter().cloned().map(Server::new).collect(),
-                    next: AtomicUsize::new(0),
-                })
-                .collect(),
-        )
+    /// # Errors
+    /// A certificate or key cannot be used.
+    pub fn new(upstreams: &[Upstream]) -> Result<Self, UpstreamTlsError> {
+        upstreams.iter().map(Servers::new).collect::<Result<_, _>>().map(Self)
     }
 
     pub fn servers_of(&self, upstream: usize) -> usize {
@@ -55,11 +63,16 @@ impl Upstreams {
     /// # Errors
     /// Its name has no address.
     pub async fn peer(&self, upstream: usize, timeouts: &Timeouts) -> Result<(SocketAddr, HttpPeer), Refusal> {
-        let server = self.0.get(upstream).and_then(Servers::next).ok_or_else(|| Refusal::Internal {
+        let found = self.0.get(upstream).and_then(|servers| Some((servers, servers.next()?)));
+        let (servers, server) = found.ok_or_else(|| Refusal::Internal {
             problem: format!("the route names upstream {upstream}, which has no server"),
         })?;
         let address = server.resolve(timeouts.connect).await?;
-        let mut peer = HttpPeer::new(address, false, String::new());
+        let mut peer = HttpPeer::new(address, servers.credentials.is_some(), server.name.clone());
+        if let Some(credentials) = &servers.credentials {
+            credentials.dress(&mut peer);
+            peer.group_key = servers.pool;
+        }
         peer.options.connection_timeout = Some(timeouts.connect);
         peer.options.total_connection_timeout = Some(timeouts.connect);
         peer.options.read_timeout = Some(timeouts.read);
@@ -70,6 +83,20 @@ impl Upstreams {
 }
 
 impl Servers {
+    fn new(upstream: &Upstream) -> Result<Self, UpstreamTlsError> {
+        let credentials = Credentials::load(upstream)?;
+        let server = |address: &ServerAddress| {
+            let name = credentials.as_ref().map(|tls| tls.name_of(upstream, &address.host)).transpose()?;
+            Ok(Server::new(address.clone(), name.unwrap_or_default()))
+        };
+        Ok(Self {
+            servers: upstream.servers.iter().map(server).collect::<Result<_, _>>()?,
+            next: AtomicUsize::new(0),
+            pool: NEXT_POOL.fetch_add(1, Ordering::Relaxed),
+            credentials,
+        })
+    }
+
     fn next(&self) -> Option<&Server> {
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
         self.servers.get(turn.checked_rem(self.servers.len())?)
@@ -77,10 +104,10 @@ impl Servers {
 }
 
 impl Server {
-    fn new(address: ServerAddress) -> Self {
+    fn new(address: ServerAddress, name: String) -> Self {
         let bare = address.host.trim_start_matches('[').trim_end_matches(']');
         let fixed = bare.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, address.port));
-        Self { address, fixed, resolved: ArcSwapOption::empty() }
+        Self { address, name, fixed, resolved: ArcSwapOption::empty() }
     }
 
     async fn resolve(&self, limit: Duration) -> Result<SocketAddr, Refusal> {
@@ -126,7 +153,7 @@ mod tests {
 
     fn upstreams(hosts: &[&str]) -> Upstreams {
         let servers = hosts.iter().map(|host| ServerAddress { host: (*host).to_owned(), port: 80 }).collect();
-        Upstreams::new(&[Upstream { name: "app".to_owned(), servers }])
+        Upstreams::new(&[Upstream { name: "app".to_owned(), servers, tls: None }]).unwrap()
     }
 
     async fn next(upstreams: &Upstreams) -> String {
