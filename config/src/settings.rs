@@ -277,6 +277,8 @@ pub struct Upstream {
     pub servers: Vec<ServerAddress>,
     /// Plain http where absent.
     pub tls: Option<UpstreamTls>,
+    /// With TLS where the server takes it, else with prior knowledge.
+    pub http2: bool,
 }
 
 /// `tls` of an upstream. The certificate of each server and the name in it are verified, always.

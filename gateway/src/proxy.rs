@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use http::HeaderMap;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
@@ -47,8 +48,8 @@ impl ProxyHttp for Proxy {
     }
 
     /// May run again after a failed connect: it reads the permit and decides nothing.
-    async fn upstream_peer(&self, _session: &mut Session, passage: &mut Passage) -> Result<Box<HttpPeer>> {
-        request_road::peer(&passage.gateway, &mut passage.journey).await.map(Box::new)
+    async fn upstream_peer(&self, session: &mut Session, passage: &mut Passage) -> Result<Box<HttpPeer>> {
+        request_road::peer(&passage.gateway, session.req_header(), &mut passage.journey).await.map(Box::new)
     }
 
     fn fail_to_connect(
@@ -96,6 +97,16 @@ impl ProxyHttp for Proxy {
     ) -> Result<()> {
         request_road::clean_response(response, &passage.journey);
         Ok(())
+    }
+
+    async fn response_trailer_filter(
+        &self,
+        _session: &mut Session,
+        trailers: &mut HeaderMap,
+        _passage: &mut Passage,
+    ) -> Result<Option<Bytes>> {
+        request_road::clean_trailers(trailers);
+        Ok(None)
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, passage: &mut Passage) -> FailToProxy {

@@ -29,7 +29,9 @@ use crate::respond::{self, Asker, Reader};
 use crate::session::{Browser, Credential, Landing, Session};
 use crate::shared::Gateway;
 
-pub use journey::{Journey, clean_response, dress_request, hear, may_try_another_server, peer, swap_body};
+pub use journey::{
+    Journey, clean_response, clean_trailers, dress_request, hear, may_try_another_server, peer, swap_body,
+};
 pub use record::{record, record_ended};
 pub use trouble::apologise;
 

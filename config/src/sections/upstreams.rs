@@ -18,6 +18,13 @@ pub(crate) static TABLE: Table = Table {
             "`host:port` of each server; names are resolved when a connection is made",
         ),
         Key::optional("tls", Kind::Section(&TLS), "plain http", "TLS to the servers; `tls: {}` takes every default"),
+        Key::optional(
+            "http2",
+            Kind::Boolean,
+            "`false`: HTTP/1.1",
+            "HTTP/2 to the servers, as gRPC needs it: with `tls` where the server takes it (ALPN), without it from the first byte \
+             (prior knowledge); WebSockets go by HTTP/1.1 all the same",
+        ),
     ],
     later: &["https", "ca_file", "health_check", "health_checks"],
 };
@@ -76,7 +83,7 @@ fn upstream(name: &str, section: &Section<'_>, findings: &mut Findings) -> Upstr
         servers.push(server);
     }
     let tls = tls(section, &servers, findings);
-    Upstream { name: name.to_owned(), servers, tls }
+    Upstream { name: name.to_owned(), servers, tls, http2: section.boolean("http2").unwrap_or(false) }
 }
 
 /// `tls:` with nothing behind it is TLS with every default, and never plain http.

@@ -159,7 +159,7 @@ fn every_value_of_a_route_arrives() {
 }
 
 #[test]
-fn tls_with_nothing_behind_it_is_tls() {
+fn an_upstream_speaks_what_it_says_and_tls_with_nothing_behind_it_is_tls() {
     let folder = Folder::new();
     for (written, is_tls) in [("", false), (", tls: {}", true), (", tls: ", true)] {
         let yaml = instead("['127.0.0.1:3000']", &format!("['127.0.0.1:3000', '[::1]:1', 'app:2']{written}"));
@@ -168,6 +168,10 @@ fn tls_with_nothing_behind_it_is_tls() {
     let yaml = instead("['127.0.0.1:3000']", "['my_app:1'], tls: { server_name: App.Internal }");
     let tls = folder.accepted(&yaml).settings.upstreams[0].tls.clone().unwrap();
     assert_eq!(tls.server_name.as_deref(), Some("app.internal"));
+    let yaml = instead("['127.0.0.1:3000']", "['127.0.0.1:3000'], http2: true");
+    assert!(
+        folder.accepted(&yaml).settings.upstreams[0].http2 && !folder.accepted(MINIMAL).settings.upstreams[0].http2
+    );
 }
 
 #[test]

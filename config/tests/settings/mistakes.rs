@@ -201,6 +201,7 @@ fn refuses_wrong_upstreams() {
         (servers("['app:0']"), "upstreams.app.servers[0]", "1 to 65535"),
         (servers("['a:1', 'A:1']"), "upstreams.app.servers[1]", "listed twice"),
         (servers("app:3000"), "upstreams.app.servers", "must be a list"),
+        (servers("['a:1'], http2: 2"), "upstreams.app.http2", "true or false"),
         (
             instead("upstreams:\n", "upstreams:\n  'a b': { servers: ['a:1'] }\n"),
             "upstreams.\"a b\"",

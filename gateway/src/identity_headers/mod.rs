@@ -178,6 +178,12 @@ pub fn clean_response(response: &mut ResponseHeader, signed_in: bool) {
     }
 }
 
+/// No client should take a cookie from there (RFC 9110 §6.5.1), and none is to be tried with one of ours.
+pub fn clean_trailers(trailers: &mut HeaderMap) {
+    trailers.remove("x-samlgate");
+    trailers.remove(SET_COOKIE);
+}
+
 /// Sets cookies of ours on an answer of the upstream, which no shared cache may then keep: it would hand one person's
 /// to another.
 pub fn hand_cookies(response: &mut ResponseHeader, lines: &[String]) {

@@ -7,6 +7,7 @@ use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
 use config::{Origin, Route};
+use http::HeaderMap;
 use http::header::HOST;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::Session as Exchange;
@@ -19,11 +20,13 @@ use super::{host_of, under_way};
 use crate::decide::{Identity, Permit};
 use crate::exchange::REQUEST_ID;
 use crate::identity_headers::{self, ForwardedContext};
+use crate::ingress;
 use crate::lifecycle::InFlight;
 use crate::refusal::Refusal;
 use crate::session::Session;
 use crate::shared::Gateway;
 use crate::telemetry::HttpRequestId;
+use crate::upstream::Protocol;
 
 pub struct Journey {
     pub request_id: HttpRequestId,
@@ -112,7 +115,7 @@ impl Journey {
 ///
 /// # Errors
 /// No permit, or the server's name has no address.
-pub async fn peer(gateway: &Gateway, journey: &mut Journey) -> Result<HttpPeer> {
+pub async fn peer(gateway: &Gateway, request: &RequestHeader, journey: &mut Journey) -> Result<HttpPeer> {
     let index = journey.permit()?.route();
     journey.servers_tried += 1;
     let Some(route) = gateway.settings.routes.get(index) else {
@@ -121,7 +124,8 @@ pub async fn peer(gateway: &Gateway, journey: &mut Journey) -> Result<HttpPeer> 
     let Some(upstream) = route.upstream else {
         return Err(journey.fail(Refusal::NoUpstream));
     };
-    match gateway.upstreams.peer(upstream, &route.timeouts).await {
+    let protocol = if ingress::is_websocket(request) { Protocol::Http1 } else { Protocol::Any };
+    match gateway.upstreams.peer(upstream, protocol, &route.timeouts).await {
         Ok((address, peer)) => {
             journey.server = Some(address);
             Ok(peer)
@@ -184,6 +188,11 @@ pub fn clean_response(response: &mut ResponseHeader, journey: &Journey) {
     // Behind the cleaning: the upstream's cookies of our names are gone, and these are ours.
     identity_headers::hand_cookies(response, &journey.set_cookies);
     under_way::answered(response.status);
+}
+
+/// Trailers come behind the header that was cleaned.
+pub fn clean_trailers(trailers: &mut HeaderMap) {
+    identity_headers::clean_trailers(trailers);
 }
 
 /// What a client sends counts as use of its session, however long ago the exchange began.

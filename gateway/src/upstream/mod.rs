@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 use config::{ServerAddress, Timeouts, Upstream};
+use pingora::protocols::ALPN;
 use pingora::upstreams::peer::HttpPeer;
 
 use crate::refusal::{Refusal, UpstreamFault};
@@ -19,6 +20,17 @@ use tls::Credentials;
 /// A name is looked up again after this; addresses of containers change.
 const RESOLVED_FOR: Duration = Duration::from_secs(5);
 
+/// On one HTTP/2 connection at a time; what RFC 9113 §6.5.2 has servers allow at least.
+const STREAMS: usize = 100;
+
+/// What a request can go by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    Any,
+    /// A WebSocket: Pingora opens none over HTTP/2 (RFC 8441).
+    Http1,
+}
+
 pub struct Upstreams(Vec<Servers>);
 
 struct Servers {
@@ -26,6 +38,7 @@ struct Servers {
     next: AtomicUsize,
     /// Plain http where absent.
     credentials: Option<Credentials>,
+    http2: bool,
     /// Connections that are kept open are shared by this; what a server has proved it has proved to one upstream.
     pool: u64,
 }
@@ -62,7 +75,12 @@ impl Upstreams {
     ///
     /// # Errors
     /// Its name has no address.
-    pub async fn peer(&self, upstream: usize, timeouts: &Timeouts) -> Result<(SocketAddr, HttpPeer), Refusal> {
+    pub async fn peer(
+        &self,
+        upstream: usize,
+        protocol: Protocol,
+        timeouts: &Timeouts,
+    ) -> Result<(SocketAddr, HttpPeer), Refusal> {
         let found = self.0.get(upstream).and_then(|servers| Some((servers, servers.next()?)));
         let (servers, server) = found.ok_or_else(|| Refusal::Internal {
             problem: format!("the route names upstream {upstream}, which has no server"),
@@ -72,6 +90,10 @@ impl Upstreams {
         if let Some(credentials) = &servers.credentials {
             credentials.dress(&mut peer);
             peer.group_key = servers.pool;
+        }
+        if servers.http2 && protocol == Protocol::Any {
+            peer.options.alpn = if peer.is_tls() { ALPN::H2H1 } else { ALPN::H2 };
+            peer.options.max_h2_streams = STREAMS;
         }
         peer.options.connection_timeout = Some(timeouts.connect);
         peer.options.total_connection_timeout = Some(timeouts.connect);
@@ -93,6 +115,7 @@ impl Servers {
             servers: upstream.servers.iter().map(server).collect::<Result<_, _>>()?,
             next: AtomicUsize::new(0),
             pool: NEXT_POOL.fetch_add(1, Ordering::Relaxed),
+            http2: upstream.http2,
             credentials,
         })
     }
@@ -153,11 +176,11 @@ mod tests {
 
     fn upstreams(hosts: &[&str]) -> Upstreams {
         let servers = hosts.iter().map(|host| ServerAddress { host: (*host).to_owned(), port: 80 }).collect();
-        Upstreams::new(&[Upstream { name: "app".to_owned(), servers, tls: None }]).unwrap()
+        Upstreams::new(&[Upstream { name: "app".to_owned(), servers, tls: None, http2: false }]).unwrap()
     }
 
     async fn next(upstreams: &Upstreams) -> String {
-        upstreams.peer(0, &TIMEOUTS).await.unwrap().0.to_string()
+        upstreams.peer(0, Protocol::Any, &TIMEOUTS).await.unwrap().0.to_string()
     }
 
     #[tokio::test]
@@ -172,7 +195,7 @@ mod tests {
 
     #[tokio::test]
     async fn refuses_a_name_without_address() {
-        let refusal = upstreams(&["nobody.invalid"]).peer(0, &TIMEOUTS).await.err().unwrap();
+        let refusal = upstreams(&["nobody.invalid"]).peer(0, Protocol::Any, &TIMEOUTS).await.err().unwrap();
         assert!(matches!(refusal, Refusal::UpstreamUnavailable { fault: UpstreamFault::NameUnknown, .. }));
     }
 }

@@ -6,6 +6,7 @@
 //! `set_cookie=` and `header=Name:value` of the query becomes a response header, `status=` the status.
 
 mod answer;
+mod http2;
 mod identity_jwt;
 mod page;
 mod tls;
@@ -21,6 +22,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 
+pub use http2::{Http2Request, Http2Upstream};
 pub use page::Application;
 pub use tls::{Authority, Issued};
 

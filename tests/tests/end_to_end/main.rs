@@ -10,6 +10,7 @@ mod endpoints;
 mod expired_certificates;
 mod explain;
 mod force_authn;
+mod grpc;
 mod headers;
 mod hosts;
 mod identity_jwt;
