@@ -273,7 +273,7 @@ pub struct Button {
 #[derive(Debug, Clone)]
 pub struct Upstream {
     pub name: String,
-    /// `host:port` each; names are resolved at connect time.
+    /// `host:port` each.
     pub servers: Vec<ServerAddress>,
     /// Plain http where absent.
     pub tls: Option<UpstreamTls>,

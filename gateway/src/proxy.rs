@@ -59,7 +59,8 @@ impl ProxyHttp for Proxy {
         passage: &mut Passage,
         mut error: Box<Error>,
     ) -> Box<Error> {
-        // Nothing was sent yet, so another server may be tried, whatever the method.
+        request_road::let_server_rest(&passage.gateway, &passage.journey);
+        // Nothing was sent yet, whatever the method.
         error.set_retry(request_road::may_try_another_server(&passage.gateway, &passage.journey));
         error
     }

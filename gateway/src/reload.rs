@@ -114,6 +114,8 @@ impl Reloader {
         if let (Some(own), Some(certificate)) = (&self.certificate, certificate) {
             own.replace(certificate);
         }
+        // So that no request has to wait for names.
+        gateway.upstreams.refresh().await;
         self.source.files = files;
         self.refreshers.serve(&gateway.idps, &gateway.metrics);
         self.live.replace(gateway);

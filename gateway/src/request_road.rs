@@ -30,7 +30,8 @@ use crate::session::{Browser, Credential, Landing, Session};
 use crate::shared::Gateway;
 
 pub use journey::{
-    Journey, clean_response, clean_trailers, dress_request, hear, may_try_another_server, peer, swap_body,
+    Journey, clean_response, clean_trailers, dress_request, hear, let_server_rest, may_try_another_server, peer,
+    swap_body,
 };
 pub use record::{record, record_ended};
 pub use trouble::apologise;

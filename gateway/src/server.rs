@@ -32,8 +32,8 @@ use crate::proxy::Proxy;
 use crate::reload::{Reloader, Source};
 use crate::shared::{Gateway, SetupError};
 use crate::streams::{self, UntilSessionEnds};
-use crate::telemetry;
 use crate::tls::{LiveCertificate, TlsError};
+use crate::{telemetry, upstream};
 
 /// Why the process cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -101,6 +101,7 @@ fn serve(settings: Settings, source: Source) -> Result<Ended, ServerError> {
     let _judge = runtime.spawn(streams::judge(Arc::clone(&gateway)));
     let _beats = admin_runtime.spawn(streams::keep_time(Arc::clone(&gateway.sessions)));
     let _expiry = admin_runtime.spawn(idps::watch_expiry(Arc::clone(&live)));
+    let _names = admin_runtime.spawn(upstream::keep_resolved(Arc::clone(&live)));
     announce(&settings);
     gateway.tell_certificate_ends();
     if let Some(end) = certificate.as_ref().and_then(|certificate| certificate.not_after()) {

@@ -15,7 +15,7 @@ pub(crate) static TABLE: Table = Table {
         Key::required(
             "servers",
             Kind::List(&Kind::Text),
-            "`host:port` of each server; names are resolved when a connection is made",
+            "`host:port` of each server; names are looked up again every five seconds",
         ),
         Key::optional("tls", Kind::Section(&TLS), "plain http", "TLS to the servers; `tls: {}` takes every default"),
         Key::optional(

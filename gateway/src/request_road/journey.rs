@@ -202,11 +202,21 @@ pub fn hear(journey: &Journey) {
     }
 }
 
-/// Each server is tried once.
+/// The server that was tried last could not be connected to: for a while others go before it.
+pub fn let_server_rest(gateway: &Gateway, journey: &Journey) {
+    if let (Some(upstream), Some(server)) = (upstream_of(gateway, journey), journey.server) {
+        gateway.upstreams.rest(upstream, server);
+    }
+}
+
+/// As many as there are.
 pub fn may_try_another_server(gateway: &Gateway, journey: &Journey) -> bool {
-    let route = journey.permit.as_ref().and_then(|permit| gateway.settings.routes.get(permit.route()));
-    let upstream = route.and_then(|route| route.upstream);
-    upstream.is_some_and(|upstream| journey.servers_tried < gateway.upstreams.servers_of(upstream))
+    upstream_of(gateway, journey).is_some_and(|upstream| journey.servers_tried < gateway.upstreams.count(upstream))
+}
+
+/// An index into the settings.
+fn upstream_of(gateway: &Gateway, journey: &Journey) -> Option<usize> {
+    gateway.settings.routes.get(journey.permit.as_ref()?.route())?.upstream
 }
 
 /// Who asks: the other end of the connection, or whom trusted proxies name.

@@ -1,25 +1,31 @@
 //! Where a request goes: the servers of an upstream in turn, their names resolved without blocking.
+//!
+//! A request never waits for a name that is known: those are looked up again and again beside the request road. Where no
+//! address is fit, one that is not is tried, for a connection tells more than we know.
 
+mod server;
 mod tls;
 
 pub use tls::{TlsFault, UpstreamTlsError};
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
 use config::{ServerAddress, Timeouts, Upstream};
+use futures_util::future::join_all;
 use pingora::protocols::ALPN;
 use pingora::upstreams::peer::HttpPeer;
+use tokio::time::MissedTickBehavior;
 
-use crate::refusal::{Refusal, UpstreamFault};
+use crate::live::Live;
+use crate::refusal::Refusal;
+use server::{Clock, Fitness, Server};
 use tls::Credentials;
 
-/// A name is looked up again after this; addresses of containers change.
+/// Names are looked up again after this; addresses of containers change.
 const RESOLVED_FOR: Duration = Duration::from_secs(5);
-
 /// On one HTTP/2 connection at a time; what RFC 9113 §6.5.2 has servers allow at least.
 const STREAMS: usize = 100;
 
@@ -31,9 +37,14 @@ pub enum Protocol {
     Http1,
 }
 
-pub struct Upstreams(Vec<Servers>);
+pub struct Upstreams {
+    upstreams: Vec<Servers>,
+    clock: Clock,
+}
 
 struct Servers {
+    /// Of the upstream.
+    name: String,
     servers: Vec<Server>,
     next: AtomicUsize,
     /// Plain http where absent.
@@ -46,29 +57,17 @@ struct Servers {
 /// Pools of TLS upstreams are numbered from 1; those without share one, for an address is all there is to them.
 static NEXT_POOL: AtomicU64 = AtomicU64::new(1);
 
-struct Server {
-    address: ServerAddress,
-    /// What its certificate must hold; empty for plain http.
-    name: String,
-    /// Where the settings give an address and no name.
-    fixed: Option<SocketAddr>,
-    resolved: ArcSwapOption<Resolved>,
-}
-
-struct Resolved {
-    at: Instant,
-    address: SocketAddr,
-}
-
 impl Upstreams {
     /// # Errors
     /// A certificate or key cannot be used.
     pub fn new(upstreams: &[Upstream]) -> Result<Self, UpstreamTlsError> {
-        upstreams.iter().map(Servers::new).collect::<Result<_, _>>().map(Self)
+        let upstreams = upstreams.iter().map(Servers::new).collect::<Result<_, _>>()?;
+        Ok(Self { upstreams, clock: Clock::new() })
     }
 
-    pub fn servers_of(&self, upstream: usize) -> usize {
-        self.0.get(upstream).map_or(0, |servers| servers.servers.len())
+    /// How many addresses there are to try.
+    pub fn count(&self, upstream: usize) -> usize {
+        self.upstreams.get(upstream).map_or(0, |servers| servers.servers.iter().map(Server::count).sum())
     }
 
     /// The next server.
@@ -81,26 +80,40 @@ impl Upstreams {
         protocol: Protocol,
         timeouts: &Timeouts,
     ) -> Result<(SocketAddr, HttpPeer), Refusal> {
-        let found = self.0.get(upstream).and_then(|servers| Some((servers, servers.next()?)));
-        let (servers, server) = found.ok_or_else(|| Refusal::Internal {
-            problem: format!("the route names upstream {upstream}, which has no server"),
-        })?;
-        let address = server.resolve(timeouts.connect).await?;
-        let mut peer = HttpPeer::new(address, servers.credentials.is_some(), server.name.clone());
-        if let Some(credentials) = &servers.credentials {
-            credentials.dress(&mut peer);
-            peer.group_key = servers.pool;
-        }
-        if servers.http2 && protocol == Protocol::Any {
-            peer.options.alpn = if peer.is_tls() { ALPN::H2H1 } else { ALPN::H2 };
-            peer.options.max_h2_streams = STREAMS;
-        }
-        peer.options.connection_timeout = Some(timeouts.connect);
-        peer.options.total_connection_timeout = Some(timeouts.connect);
-        peer.options.read_timeout = Some(timeouts.read);
-        peer.options.write_timeout = Some(timeouts.write);
-        peer.options.idle_timeout = Some(Duration::from_secs(60));
-        Ok((address, peer))
+        let nowhere =
+            || Refusal::Internal { problem: format!("the route names upstream {upstream}, which has no server") };
+        let servers = self.upstreams.get(upstream).ok_or_else(nowhere)?;
+        let turn = servers.turn().ok_or_else(nowhere)?;
+        let (server, address) = match servers.choose(turn, &self.clock) {
+            Some(chosen) => chosen,
+            None => {
+                let server = servers.servers.get(turn).ok_or_else(nowhere)?;
+                (server, server.first_address(timeouts.connect).await?)
+            }
+        };
+        Ok((address, servers.peer(server, address, protocol, timeouts)))
+    }
+
+    /// A connection to the address could not be made.
+    pub fn rest(&self, upstream: usize, address: SocketAddr) {
+        let Some(servers) = self.upstreams.get(upstream) else { return };
+        servers.servers.iter().for_each(|server| server.rest(address, &self.clock));
+    }
+
+    /// Looks up every name.
+    pub async fn refresh(&self) {
+        let each = self.upstreams.iter().flat_map(|of| of.servers.iter().map(|server| server.refresh(&of.name)));
+        join_all(each).await;
+    }
+}
+
+/// Looks up the names of all servers, again and again.
+pub async fn keep_resolved(live: Arc<Live>) {
+    let mut ticks = tokio::time::interval(RESOLVED_FOR);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        live.current().upstreams.refresh().await;
     }
 }
 
@@ -112,6 +125,7 @@ impl Servers {
             Ok(Server::new(address.clone(), name.unwrap_or_default()))
         };
         Ok(Self {
+            name: upstream.name.clone(),
             servers: upstream.servers.iter().map(server).collect::<Result<_, _>>()?,
             next: AtomicUsize::new(0),
             pool: NEXT_POOL.fetch_add(1, Ordering::Relaxed),
@@ -120,56 +134,42 @@ impl Servers {
         })
     }
 
-    fn next(&self) -> Option<&Server> {
-        let turn = self.next.fetch_add(1, Ordering::Relaxed);
-        self.servers.get(turn.checked_rem(self.servers.len())?)
-    }
-}
-
-impl Server {
-    fn new(address: ServerAddress, name: String) -> Self {
-        let bare = address.host.trim_start_matches('[').trim_end_matches(']');
-        let fixed = bare.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, address.port));
-        Self { address, name, fixed, resolved: ArcSwapOption::empty() }
+    fn turn(&self) -> Option<usize> {
+        self.next.fetch_add(1, Ordering::Relaxed).checked_rem(self.servers.len())
     }
 
-    async fn resolve(&self, limit: Duration) -> Result<SocketAddr, Refusal> {
-        if let Some(address) = self.fixed {
-            return Ok(address);
-        }
-        let known = self.resolved.load();
-        if let Some(known) = known.as_ref().filter(|known| known.at.elapsed() < RESOLVED_FOR) {
-            return Ok(known.address);
-        }
-        let looked_up =
-            tokio::time::timeout(limit, tokio::net::lookup_host((self.address.host.as_str(), self.address.port))).await;
-        let found = match looked_up {
-            Ok(Ok(mut addresses)) => addresses.next().ok_or_else(|| self.unknown("the name has no address".to_owned())),
-            Ok(Err(error)) => Err(self.unknown(error.to_string())),
-            Err(_) => Err(self.unknown(format!("no answer within {limit:?}"))),
-        };
-        match (found, known.as_ref()) {
-            (Ok(address), _) => {
-                self.resolved.store(Some(Arc::new(Resolved { at: Instant::now(), address })));
-                Ok(address)
-            }
-            // Better an address that may have changed than none: a connection will tell.
-            (Err(_), Some(known)) => Ok(known.address),
-            (Err(refusal), None) => Err(refusal),
-        }
+    /// From the server whose turn it is, the first that has a fit address.
+    fn choose(&self, turn: usize, clock: &Clock) -> Option<(&Server, SocketAddr)> {
+        let (before, from) = self.servers.split_at_checked(turn)?;
+        Fitness::IN_ORDER.into_iter().find_map(|fitness| {
+            let mut servers = from.iter().chain(before);
+            servers.find_map(|server| Some((server, server.next(fitness, clock)?)))
+        })
     }
 
-    fn unknown(&self, problem: String) -> Refusal {
-        Refusal::UpstreamUnavailable {
-            fault: UpstreamFault::NameUnknown,
-            problem: format!("looking up {}: {problem}", self.address.host),
+    fn peer(&self, server: &Server, address: SocketAddr, protocol: Protocol, timeouts: &Timeouts) -> HttpPeer {
+        let mut peer = HttpPeer::new(address, self.credentials.is_some(), server.name.clone());
+        if let Some(credentials) = &self.credentials {
+            credentials.dress(&mut peer);
+            peer.group_key = self.pool;
         }
+        if self.http2 && protocol == Protocol::Any {
+            peer.options.alpn = if peer.is_tls() { ALPN::H2H1 } else { ALPN::H2 };
+            peer.options.max_h2_streams = STREAMS;
+        }
+        peer.options.connection_timeout = Some(timeouts.connect);
+        peer.options.total_connection_timeout = Some(timeouts.connect);
+        peer.options.read_timeout = Some(timeouts.read);
+        peer.options.write_timeout = Some(timeouts.write);
+        peer.options.idle_timeout = Some(Duration::from_secs(60));
+        peer
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::refusal::UpstreamFault;
 
     const TIMEOUTS: Timeouts =
         Timeouts { connect: Duration::from_secs(5), read: Duration::from_secs(60), write: Duration::from_secs(60) };
@@ -185,7 +185,7 @@ mod tests {
 
     #[tokio::test]
     async fn takes_servers_in_turn() {
-        let upstreams = upstreams(&["127.0.0.1", "[::1]", "::2"]);
+        let upstreams = upstreams(&["127.0.0.1", "::1", "::2"]);
         let mut seen = Vec::new();
         for _ in 0..4 {
             seen.push(next(&upstreams).await);
@@ -197,5 +197,26 @@ mod tests {
     async fn refuses_a_name_without_address() {
         let refusal = upstreams(&["nobody.invalid"]).peer(0, Protocol::Any, &TIMEOUTS).await.err().unwrap();
         assert!(matches!(refusal, Refusal::UpstreamUnavailable { fault: UpstreamFault::NameUnknown, .. }));
+    }
+
+    #[tokio::test]
+    async fn a_server_that_failed_or_has_no_address_keeps_nobody_waiting_while_there_is_another() {
+        let upstreams = upstreams(&["127.0.0.1", "nobody.invalid", "127.0.0.2"]);
+        upstreams.rest(0, "127.0.0.1:80".parse().unwrap());
+        for _ in 0..4 {
+            assert_eq!(next(&upstreams).await, "127.0.0.2:80");
+        }
+        upstreams.rest(0, "127.0.0.2:80".parse().unwrap());
+        assert_eq!(upstreams.count(0), 3);
+        next(&upstreams).await;
+    }
+
+    #[tokio::test]
+    async fn names_are_known_before_anybody_asks() {
+        let upstreams = upstreams(&["localhost"]);
+        let servers = &upstreams.upstreams[0];
+        assert!(servers.choose(0, &upstreams.clock).is_none());
+        upstreams.refresh().await;
+        assert!(servers.choose(0, &upstreams.clock).is_some_and(|(_, address)| address.ip().is_loopback()));
     }
 }

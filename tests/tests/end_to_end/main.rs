@@ -9,6 +9,7 @@ mod encrypted;
 mod endpoints;
 mod expired_certificates;
 mod explain;
+mod failover;
 mod force_authn;
 mod grpc;
 mod headers;
