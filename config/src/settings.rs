@@ -279,6 +279,25 @@ pub struct Upstream {
     pub tls: Option<UpstreamTls>,
     /// With TLS where the server takes it, else with prior knowledge.
     pub http2: bool,
+    /// Servers count as healthy where absent.
+    pub health_check: Option<HealthCheck>,
+}
+
+/// `health_check` of an upstream: a GET that each address of each server must answer with 200 to 399.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HealthCheck {
+    /// Path and query.
+    pub path: String,
+    /// `host_header`; the server's `host:port` where absent.
+    pub host_header: Option<String>,
+    /// Between two checks; default 5 s.
+    pub interval: Duration,
+    /// For connection and head of the answer together; default 2 s.
+    pub timeout: Duration,
+    /// Failures in a row; default 3.
+    pub unhealthy_after: u32,
+    /// Successes in a row; default 2.
+    pub healthy_after: u32,
 }
 
 /// `tls` of an upstream. The certificate of each server and the name in it are verified, always.
@@ -331,7 +350,27 @@ pub struct Route {
     pub host_header: Option<String>,
     /// `identity_jwt: true`, with `jwt_audience`.
     pub identity_jwt: Option<IdentityJwt>,
+    /// `rewrite`: the path that the upstream sees.
+    pub rewrite: Option<Rewrite>,
+    pub limits: RouteLimits,
     pub timeouts: Timeouts,
+}
+
+/// Of the path as it came, character by character: never of another reading of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rewrite {
+    /// The path of the route lies at it or below; does not end with `/`.
+    pub strip_prefix: Option<String>,
+    /// Does not end with `/`.
+    pub add_prefix: Option<String>,
+}
+
+/// `limits` of a route; none where absent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RouteLimits {
+    /// Of one request; what comes over a WebSocket does not count.
+    pub max_body_bytes: Option<u64>,
+    pub max_in_flight: Option<usize>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -30,6 +30,7 @@ pub mod reload;
 pub mod request_road;
 pub mod respond;
 pub mod return_url;
+pub mod rooms;
 mod same_origin;
 mod sealing;
 #[cfg(feature = "second-opinion")]

@@ -38,6 +38,7 @@ pub struct Metrics {
     keys_held: IntGaugeVec,
     addresses_held: IntGaugeVec,
     certificate_not_after: GaugeVec,
+    upstream_healthy: IntGaugeVec,
     reloads: IntCounterVec,
     reload_success: IntGauge,
     #[cfg(feature = "second-opinion")]
@@ -282,6 +283,12 @@ impl Metrics {
                 "samlgate_late_heads_total",
                 "Connections that were cut off because the head of a request took too long.",
             )?,
+            upstream_healthy: gauges(
+                &registry,
+                "samlgate_upstream_healthy",
+                "1 where a server of an upstream with a health_check is well by it, else 0.",
+                &["upstream", "server"],
+            )?,
             reloads: counters(
                 &registry,
                 "samlgate_reloads_total",
@@ -304,6 +311,16 @@ impl Metrics {
             routes: settings.routes.iter().map(|known| route(&known.id)).collect(),
             no_route: route(NO_ROUTE),
         }
+    }
+
+    /// Before the servers of other settings are checked.
+    pub fn forget_upstreams(&self) {
+        self.upstream_healthy.reset();
+    }
+
+    /// Both are names of the settings.
+    pub fn upstream_is_healthy(&self, upstream: &str, server: &str, is_healthy: bool) {
+        self.upstream_healthy.with_label_values(&[upstream, server]).set(i64::from(is_healthy));
     }
 
     pub fn settings_taken(&self, now: Timestamp) {

@@ -87,7 +87,7 @@ impl ProxyHttp for Proxy {
             request_road::hear(&passage.journey);
         }
         request_road::swap_body(body, is_end, &passage.journey);
-        Ok(())
+        request_road::measure_body(body.as_ref(), &mut passage.journey)
     }
 
     async fn response_filter(

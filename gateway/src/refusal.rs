@@ -105,6 +105,12 @@ refusals! {
     HeadTooLarge { bytes: usize, limit: usize } = "head_too_large",
         "the request line and headers take {bytes} bytes, at most {limit} are read",
         "clear the cookies of this site in the browser; if an application sets many, have it set fewer";
+    BodyTooLarge { limit: u64 } = "body_too_large",
+        "the body of the request is larger than {limit} bytes",
+        "send less; or raise `limits.max_body_bytes` of the route";
+    RouteFull { limit: usize } = "route_full",
+        "{limit} requests are under way on the route",
+        "wait a moment; or raise `limits.max_in_flight` of the route";
     TooManyLogins { whose: &'static str, limit: u32 } = "too_many_logins",
         "more than {limit} logins in a minute from {whose}",
         "wait a moment; if a proxy in front is that one address, add it to `trusted_proxies`; or raise `limits`";

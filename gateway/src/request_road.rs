@@ -30,8 +30,8 @@ use crate::session::{Browser, Credential, Landing, Session};
 use crate::shared::Gateway;
 
 pub use journey::{
-    Journey, clean_response, clean_trailers, dress_request, hear, let_server_rest, may_try_another_server, peer,
-    swap_body,
+    Journey, clean_response, clean_trailers, dress_request, hear, let_server_rest, may_try_another_server,
+    measure_body, peer, swap_body,
 };
 pub use record::{record, record_ended};
 pub use trouble::apologise;
@@ -62,6 +62,9 @@ pub async fn enter(gateway: &Arc<Gateway>, exchange: &mut Exchange, journey: &mu
             refuse(gateway, exchange, journey, &Refusal::NoUpstream, Afterwards::KeepOpen).await
         }
         Decision::Forward(permit) => {
+            if let Err(refusal) = journey.take_seat(gateway, exchange.req_header(), permit.route()) {
+                return refuse(gateway, exchange, journey, &refusal, Afterwards::Close).await;
+            }
             if form::may_replay(gateway, exchange.req_header(), journey) {
                 match form::replay(gateway, exchange, journey).await? {
                     Ok(replay) => journey.replay = replay,

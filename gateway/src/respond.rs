@@ -116,7 +116,7 @@ fn extra_header(refusal: &Refusal) -> Option<(http::HeaderName, HeaderValue)> {
         Refusal::MethodForbidden { .. } => {
             Some((ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")))
         }
-        Refusal::StoreUnavailable { .. } | Refusal::UpstreamUnavailable { .. } => {
+        Refusal::StoreUnavailable { .. } | Refusal::UpstreamUnavailable { .. } | Refusal::RouteFull { .. } => {
             Some((RETRY_AFTER, HeaderValue::from_static("5")))
         }
         Refusal::IdpUnavailable { .. } | Refusal::TooManyLogins { .. } => {
@@ -339,6 +339,18 @@ fn plain(refusal: &Refusal) -> Plain {
             "Clear the cookies of this site, then try again.",
             Offer::Nothing,
         ),
+        Refusal::BodyTooLarge { .. } => say(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "That is more than this address takes",
+            "Send something smaller, or in several parts.",
+            Offer::OpenPage,
+        ),
+        Refusal::RouteFull { .. } => say(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "Too many people are here at the moment",
+            "Wait a moment, then try again.",
+            Offer::Repeat,
+        ),
         Refusal::TooManyLogins { .. } => say(
             StatusCode::TOO_MANY_REQUESTS,
             "Too many people are signing in at the moment",
@@ -553,6 +565,8 @@ mod tests {
             (Refusal::UnknownHost { seen: String::new(), wanted: String::new() }, 421, "retry-after", ""),
             (Refusal::PathAmbiguous, 400, "retry-after", ""),
             (Refusal::NoRoute, 404, "retry-after", ""),
+            (Refusal::BodyTooLarge { limit: 1 }, 413, "retry-after", ""),
+            (Refusal::RouteFull { limit: 1 }, 503, "retry-after", "5"),
             (Refusal::EndpointMethod { wanted: "POST" }, 405, "allow", "POST"),
             (store, 503, "retry-after", "5"),
             (upstream(UpstreamFault::Broken), 502, "retry-after", "5"),

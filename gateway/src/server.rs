@@ -102,6 +102,7 @@ fn serve(settings: Settings, source: Source) -> Result<Ended, ServerError> {
     let _beats = admin_runtime.spawn(streams::keep_time(Arc::clone(&gateway.sessions)));
     let _expiry = admin_runtime.spawn(idps::watch_expiry(Arc::clone(&live)));
     let _names = admin_runtime.spawn(upstream::keep_resolved(Arc::clone(&live)));
+    let _health = admin_runtime.spawn(upstream::keep_checked(Arc::clone(&live)));
     announce(&settings);
     gateway.tell_certificate_ends();
     if let Some(end) = certificate.as_ref().and_then(|certificate| certificate.not_after()) {

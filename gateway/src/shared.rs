@@ -19,6 +19,7 @@ use crate::metrics::{Metrics, RequestMetrics};
 use crate::pages::Site;
 use crate::refusal::Refusal;
 use crate::return_url::{ReturnUrl, origin_of};
+use crate::rooms::Rooms;
 use crate::session::{
     CookieScope, FormKey, Landing, MemoryStore, RandomError, RedisStore, SealedStore, SessionLimits, SessionStore,
     Sessions, StoreError,
@@ -37,6 +38,7 @@ pub struct Gateway {
     pub proxies: TrustedProxies,
     pub upstreams: Upstreams,
     pub limits: Arc<Limits>,
+    pub rooms: Rooms,
     pub verifier: Arc<Verifier>,
     pub forms: Arc<Forms>,
     pub metrics: Arc<Metrics>,
@@ -79,6 +81,15 @@ struct Lasting {
     lifecycle: Arc<Lifecycle>,
 }
 
+/// What a reload makes anew, keeping of the old what still holds.
+struct Parts {
+    idps: IdpRegistry,
+    limits: Arc<Limits>,
+    upstreams: Upstreams,
+    rooms: Rooms,
+    keys: Arc<Keys>,
+}
+
 impl Gateway {
     /// # Errors
     /// A key cannot be read or made.
@@ -105,7 +116,9 @@ impl Gateway {
         };
         let limits = Arc::new(Limits::new(&settings.limits));
         let idps = IdpRegistry::from_settings(&settings)?;
-        Self::of(settings, lasting, idps, limits, Arc::new(keys))
+        let upstreams = Upstreams::new(&settings.upstreams)?;
+        let rooms = Rooms::new(&settings.routes);
+        Self::of(settings, lasting, Parts { idps, limits, upstreams, rooms, keys: Arc::new(keys) })
     }
 
     /// The same gateway under other settings: sessions, counters and what is under way go on. What differs must not be
@@ -146,17 +159,14 @@ impl Gateway {
             Arc::new(Limits::new(&settings.limits))
         };
         let idps = self.idps.renewed(&settings)?;
-        Self::of(settings, lasting, idps, limits, keys)
+        let upstreams = self.upstreams.renewed(&settings.upstreams)?;
+        let rooms = self.rooms.renewed(&settings.routes);
+        Self::of(settings, lasting, Parts { idps, limits, upstreams, rooms, keys })
     }
 
-    fn of(
-        settings: Settings,
-        lasting: Lasting,
-        idps: IdpRegistry,
-        limits: Arc<Limits>,
-        keys: Arc<Keys>,
-    ) -> Result<Self, SetupError> {
+    fn of(settings: Settings, lasting: Lasting, parts: Parts) -> Result<Self, SetupError> {
         let Lasting { cookies, sessions, verifier, forms, metrics, lifecycle } = lasting;
+        let Parts { idps, limits, upstreams, rooms, keys } = parts;
         Ok(Self {
             policy: Policy::from_settings(&settings),
             idps,
@@ -164,8 +174,9 @@ impl Gateway {
             cookies,
             sessions,
             proxies: TrustedProxies::new(&settings.trusted_proxies),
-            upstreams: Upstreams::new(&settings.upstreams)?,
+            upstreams,
             limits,
+            rooms,
             verifier,
             forms,
             requests: metrics.of_routes(&settings),

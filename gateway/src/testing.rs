@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use config::{
     Access, Allow, Binding, Button, ExpiredCertificates, HeaderPreset, IdentityHeaders, IdentityProvider, LogFormat,
-    LogSettings, LoginLimits, Machine, Origin, PathMatch, RedisServer, RedisSettings, RedisTopology, Route, Scheme,
-    SessionSettings, Settings, SingleLogout, StoreSettings, Timeouts, Trust,
+    LogSettings, LoginLimits, Machine, Origin, PathMatch, RedisServer, RedisSettings, RedisTopology, Route,
+    RouteLimits, Scheme, SessionSettings, Settings, SingleLogout, StoreSettings, Timeouts, Trust,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 use saml_core::{AcsUrl, Certificate, ClaimNames, EntityId, IdpId, ServiceProvider, Sign, SloUrl, SsoUrl, Timestamp};
@@ -101,6 +101,8 @@ pub(crate) fn route(path: PathMatch, access: Access) -> Route {
         api: false,
         host_header: None,
         identity_jwt: None,
+        rewrite: None,
+        limits: RouteLimits::default(),
         timeouts: Timeouts {
             connect: Duration::from_secs(5),
             read: Duration::from_secs(60),

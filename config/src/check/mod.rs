@@ -16,7 +16,9 @@ pub(crate) use file::{
 };
 pub(crate) use header::header_name;
 pub(crate) use nearest::nearest;
-pub(crate) use route_path::{endpoint_prefix, normalised_prefix, route_path, same_site_path};
+pub(crate) use route_path::{
+    endpoint_prefix, health_path, normalised_prefix, rewrite_prefix, route_path, same_site_path,
+};
 
 use saml_core::IdError;
 

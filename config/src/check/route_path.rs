@@ -22,7 +22,16 @@ pub(crate) fn route_path(path: &str) -> Result<(), Fault> {
         return Err(Fault::new("holds a query or fragment, which routes do not see", cure("write the path alone")));
     }
     if path.contains('%') {
-        return Err(Fault::new("holds a percent-encoding", cure("write the character itself: requests are decoded")));
+        return Err(Fault::new(
+            "holds a percent-encoding",
+            cure("write a path above it: one with an encoding has two readings, and can never match"),
+        ));
+    }
+    if !path.bytes().all(|byte| byte.is_ascii_graphic() || byte.is_ascii_control()) {
+        return Err(Fault::new(
+            "holds a character that requests write as %XX, and a path with one has two readings: it can never match",
+            cure("write a path above it"),
+        ));
     }
     if path.contains([';', '\\']) || path.chars().any(char::is_control) {
         return Err(Fault::new(
@@ -37,6 +46,23 @@ pub(crate) fn route_path(path: &str) -> Result<(), Fault> {
         return Err(Fault::new("holds a `.` or `..` segment", cure("write the path that it leads to")));
     }
     Ok(())
+}
+
+/// What is taken from the front of a path, or put there: without the slash at its end.
+pub(crate) fn rewrite_prefix(path: &str) -> Result<String, Fault> {
+    route_path(path)?;
+    match normalised_prefix(path) {
+        "/" => Err(Fault::new("is the path above everything", "write a path below it, or remove the line")),
+        prefix => Ok(prefix.to_owned()),
+    }
+}
+
+/// The path, with a query if it has one, of a request that we make ourselves.
+pub(crate) fn health_path(path: &str) -> Result<&str, Fault> {
+    if path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#') {
+        return Ok(path);
+    }
+    Err(Fault::new("is no path as requests write it", "write one such as `/healthz`"))
 }
 
 fn without_empty_segments(path: &str) -> String {
@@ -82,7 +108,7 @@ mod tests {
 
     #[test]
     fn accepts_paths_that_one_reading_can_equal() {
-        for path in ["/", "/healthz", "/a/b", "/a/", "/a.b/..c", "/a b", "/ä", "/~x", "/$(x)"] {
+        for path in ["/", "/healthz", "/a/b", "/a/", "/a.b/..c", "/~x", "/$(x)"] {
             assert_eq!(route_path(path), Ok(()), "{path}");
         }
     }
@@ -98,6 +124,8 @@ mod tests {
             ("/a/./b", "segment"),
             ("/a/..", "segment"),
             ("/a%2fb", "percent"),
+            ("/a b", "%XX"),
+            ("/ä", "%XX"),
             ("/a;b", "`;`"),
             ("/a\\b", "`\\`"),
             ("/a?b", "query"),
@@ -106,6 +134,14 @@ mod tests {
         ] {
             let fault = route_path(path).expect_err(path);
             assert!(fault.problem.contains(expected), "{path}: {fault:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_put_in_front_is_a_path_that_does_not_end_with_a_slash() {
+        for (prefix, expected) in [("/a", Some("/a")), ("/a/b/", Some("/a/b")), ("/", None), ("a", None), ("/..", None)]
+        {
+            assert_eq!(rewrite_prefix(prefix).ok().as_deref(), expected, "{prefix}");
         }
     }
 

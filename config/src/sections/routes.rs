@@ -4,7 +4,7 @@ use saml_core::IdpId;
 
 use super::{accept, access, tokens};
 use crate::check::{self, Fault, nearest};
-use crate::settings::{Access, IdentityJwt, Origin, PathMatch, Route, Timeouts, Upstream};
+use crate::settings::{Access, IdentityJwt, Origin, PathMatch, Rewrite, Route, RouteLimits, Timeouts, Upstream};
 use crate::source::Findings;
 use crate::table::value::or;
 use crate::table::{Choices, Key, Kind, Section, Table, seconds};
@@ -57,9 +57,47 @@ pub(crate) static TABLE: Table = Table {
             "no machines",
             "machines that need no session: a file of hashed tokens, see below",
         ),
+        Key::optional("rewrite", Kind::Section(&REWRITE), "the path as it came", "the path that the upstream sees"),
+        Key::optional("limits", Kind::Section(&LIMITS), "none", "how much the route takes"),
         Key::optional("timeouts", Kind::Section(&TIMEOUTS), "its defaults", "how long the upstream may take"),
     ],
-    later: &["rewrite", "rewrites", "limits"],
+    later: &[],
+};
+
+static REWRITE: Table = Table {
+    title: "routes[].rewrite",
+    about: "The path that the upstream sees; the query stays. On such a route a path is refused that can be read in more than one way. \
+            The upstream finds what was taken away in `X-Forwarded-Prefix`; the links and redirects that it makes are its own matter.",
+    keys: &[
+        Key::optional(
+            "strip_prefix",
+            Kind::Text,
+            "nothing is taken away",
+            "taken from the front: the path of the route itself, or one above it",
+        ),
+        Key::optional("add_prefix", Kind::Text, "nothing is put there", "put in front of what is left"),
+    ],
+    later: &[],
+};
+
+static LIMITS: Table = Table {
+    title: "routes[].limits",
+    about: "How much the route takes. What a form brought before the sign-in is bounded already, see docs/forms.md.",
+    keys: &[
+        Key::optional(
+            "max_body_bytes",
+            Kind::Count { min: 0, max: 1 << 50 },
+            "no limit",
+            "of the body of a request; more is answered with 413. What comes over a WebSocket does not count",
+        ),
+        Key::optional(
+            "max_in_flight",
+            Kind::Count { min: 1, max: 10_000_000 },
+            "no limit",
+            "requests, WebSockets among them, that may be under way at a time in one process; more are answered with 503",
+        ),
+    ],
+    later: &[],
 };
 
 static PREFLIGHTS: Choices = Choices { values: &["forward"], later: &[] };
@@ -132,10 +170,12 @@ fn route(id: String, section: &Section<'_>, surroundings: &Surroundings<'_>, fin
         .text("host_header")
         .and_then(|text| accept(check::authority(text), || section.place("host_header"), findings));
     let identity_jwt = identity_jwt(section, access.as_ref(), findings);
+    let path = path?;
     Some(Route {
         id,
         host,
-        path: path?,
+        rewrite: rewrite(section, &path, findings),
+        path,
         forwards_preflights: forwards_preflights(section, &methods, findings),
         methods,
         machines: tokens::read(section, access.as_ref()?, findings),
@@ -144,6 +184,7 @@ fn route(id: String, section: &Section<'_>, surroundings: &Surroundings<'_>, fin
         api: section.boolean("api").unwrap_or(false),
         host_header,
         identity_jwt,
+        limits: limits(&section.section("limits")),
         timeouts: timeouts(&section.section("timeouts")),
     })
 }
@@ -274,20 +315,57 @@ fn identity_jwt(section: &Section<'_>, access: Option<&Access>, findings: &mut F
     None
 }
 
+fn rewrite(route: &Section<'_>, path: &PathMatch, findings: &mut Findings) -> Option<Rewrite> {
+    if !route.stands("rewrite") {
+        return None;
+    }
+    let section = route.section("rewrite");
+    if route.has("rewrite") && !section.is_map() {
+        return None;
+    }
+    let mut read = |key| {
+        let text = section.text(key)?;
+        accept(check::rewrite_prefix(text), || section.place(key), findings)
+    };
+    let strip_prefix = read("strip_prefix");
+    let add_prefix = read("add_prefix");
+    if !section.has("strip_prefix") && !section.has("add_prefix") {
+        let cure = "write `strip_prefix`, `add_prefix` or both, or remove it";
+        findings.refuse(route.place("rewrite"), "has neither `strip_prefix` nor `add_prefix`", cure);
+    }
+    let (PathMatch::Exact(matched) | PathMatch::Prefix(matched)) = path;
+    if let Some(prefix) = &strip_prefix
+        && !is_below(prefix, matched)
+    {
+        let problem = format!("is not above {matched}, so that the route matches paths that do not begin with it");
+        findings.refuse(section.place("strip_prefix"), problem, format!("write `{matched}`, or a path above it"));
+    }
+    Some(Rewrite { strip_prefix, add_prefix })
+}
+
+fn limits(section: &Section<'_>) -> RouteLimits {
+    RouteLimits {
+        max_body_bytes: section.count("max_body_bytes"),
+        max_in_flight: section.count("max_in_flight").and_then(|count| usize::try_from(count).ok()),
+    }
+}
+
 fn timeouts(section: &Section<'_>) -> Timeouts {
     let read = |key, default| section.duration(key).unwrap_or(seconds(default));
     Timeouts { connect: read("connect", 5), read: read("read", 60), write: read("write", 60) }
 }
 
+/// At `prefix`, which does not end with `/` unless it is that, or below.
+fn is_below(prefix: &str, path: &str) -> bool {
+    prefix == "/" || path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
 /// Whether everything that `later` matches is taken by `earlier`.
 fn covers(earlier: &Route, later: &Route) -> bool {
-    let below = |prefix: &str, path: &str| {
-        prefix == "/" || path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    };
     let path = match (&earlier.path, &later.path) {
         (PathMatch::Exact(earlier), PathMatch::Exact(later)) => earlier == later,
         (PathMatch::Exact(_), PathMatch::Prefix(_)) => false,
-        (PathMatch::Prefix(prefix), PathMatch::Exact(path) | PathMatch::Prefix(path)) => below(prefix, path),
+        (PathMatch::Prefix(prefix), PathMatch::Exact(path) | PathMatch::Prefix(path)) => is_below(prefix, path),
     };
     let methods = earlier.methods.is_empty()
         || (!later.methods.is_empty() && later.methods.iter().all(|method| earlier.methods.contains(method)));

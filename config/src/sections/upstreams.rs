@@ -1,12 +1,13 @@
 //! The applications behind us.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use super::{accept, file};
 use crate::check;
-use crate::settings::{ServerAddress, TlsFiles, Upstream, UpstreamTls};
+use crate::settings::{HealthCheck, ServerAddress, TlsFiles, Upstream, UpstreamTls};
 use crate::source::Findings;
-use crate::table::{Key, Kind, Section, Table};
+use crate::table::{Key, Kind, Section, Table, seconds};
 
 pub(crate) static TABLE: Table = Table {
     title: "upstreams.<name>",
@@ -25,9 +26,33 @@ pub(crate) static TABLE: Table = Table {
             "HTTP/2 to the servers, as gRPC needs it: with `tls` where the server takes it (ALPN), without it from the first byte \
              (prior knowledge); WebSockets go by HTTP/1.1 all the same",
         ),
+        Key::optional(
+            "health_check",
+            Kind::Section(&HEALTH_CHECK),
+            "none: an address is left out for five seconds after a connection failed",
+            "ask each server again and again whether it is well, and leave out those that are not while there are others",
+        ),
     ],
-    later: &["https", "ca_file", "health_check", "health_checks"],
+    later: &[],
 };
+
+static HEALTH_CHECK: Table = Table {
+    title: "upstreams.<name>.health_check",
+    about: "A GET to each address of each server, by the protocol of the upstream. Well is who answers with 200 to 399. Servers count \
+            as well until they were found not to be.",
+    keys: &[
+        Key::required("path", Kind::Text, "the path that is asked for, with its query if it has one"),
+        Key::optional("host_header", Kind::Text, "the server as `servers` writes it", "the Host of the check"),
+        Key::optional("interval", EVERY, "`5s`", "between two checks"),
+        Key::optional("timeout", EVERY, "`2s`", "for the connection and the head of the answer together"),
+        Key::optional("unhealthy_after", TIMES, "`3`", "failures in a row after which a server is left out"),
+        Key::optional("healthy_after", TIMES, "`2`", "successes in a row after which it takes requests again"),
+    ],
+    later: &[],
+};
+
+const EVERY: Kind = Kind::Duration { min: Duration::from_millis(100), max: seconds(60 * 60) };
+const TIMES: Kind = Kind::Count { min: 1, max: 1000 };
 
 static TLS: Table = Table {
     title: "upstreams.<name>.tls",
@@ -83,7 +108,33 @@ fn upstream(name: &str, section: &Section<'_>, findings: &mut Findings) -> Upstr
         servers.push(server);
     }
     let tls = tls(section, &servers, findings);
-    Upstream { name: name.to_owned(), servers, tls, http2: section.boolean("http2").unwrap_or(false) }
+    Upstream {
+        name: name.to_owned(),
+        servers,
+        tls,
+        http2: section.boolean("http2").unwrap_or(false),
+        health_check: health_check(section, findings),
+    }
+}
+
+fn health_check(upstream: &Section<'_>, findings: &mut Findings) -> Option<HealthCheck> {
+    if !upstream.stands("health_check") {
+        return None;
+    }
+    let check = upstream.section("health_check");
+    let path = check.text("path").and_then(|path| accept(check::health_path(path), || check.place("path"), findings));
+    let host_header = check
+        .text("host_header")
+        .and_then(|text| accept(check::authority(text), || check.place("host_header"), findings));
+    let times = |key, default| check.count(key).and_then(|count| u32::try_from(count).ok()).unwrap_or(default);
+    Some(HealthCheck {
+        path: path?.to_owned(),
+        host_header,
+        interval: check.duration("interval").unwrap_or(seconds(5)),
+        timeout: check.duration("timeout").unwrap_or(seconds(2)),
+        unhealthy_after: times("unhealthy_after", 3),
+        healthy_after: times("healthy_after", 2),
+    })
 }
 
 /// `tls:` with nothing behind it is TLS with every default, and never plain http.

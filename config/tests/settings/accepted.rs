@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use config::{Access, Allow, Binding, Claim, HeaderPreset, IdentityJwt, LogFormat, PathMatch, Scheme, StoreSettings};
+use config::{
+    Access, Allow, Binding, Claim, HeaderPreset, HealthCheck, IdentityJwt, LogFormat, PathMatch, Rewrite, RouteLimits,
+    Scheme, StoreSettings,
+};
 use saml_core::{ClaimSource, IdpId, Sign};
 
 use crate::support::{Folder, MINIMAL, instead, with, with_first_route, with_idp};
@@ -139,6 +142,7 @@ fn every_value_of_a_route_arrives() {
     let yaml = with_first_route(
         "{ id: admin, host: APP.example.com, path_prefix: /admin/, methods: [GET, POST], upstream: app, api: true, \
          host_header: app.internal, identity_jwt: true, jwt_audience: aud, timeouts: { connect: 100ms, read: 1m, write: 2m }, \
+         rewrite: { strip_prefix: /admin/, add_prefix: /a/b }, limits: { max_body_bytes: 0, max_in_flight: 7 }, \
          access: { groups: [a], emails: [Ann@example.com], email_domains: [example.com] } }",
     );
     let route = &Folder::new().accepted(&yaml).settings.routes[0];
@@ -148,6 +152,9 @@ fn every_value_of_a_route_arrives() {
     assert_eq!((route.api, route.host_header.as_deref()), (true, Some("app.internal")));
     assert_eq!(route.identity_jwt, Some(IdentityJwt { audience: Some("aud".to_owned()) }));
     assert_eq!(route.timeouts.connect, Duration::from_millis(100));
+    let rewrite = Rewrite { strip_prefix: Some("/admin".to_owned()), add_prefix: Some("/a/b".to_owned()) };
+    assert_eq!(route.rewrite, Some(rewrite));
+    assert_eq!(route.limits, RouteLimits { max_body_bytes: Some(0), max_in_flight: Some(7) });
     assert_eq!((route.timeouts.read.as_secs(), route.timeouts.write.as_secs()), (60, 120));
     let allow = Allow {
         idps: vec![IdpId::parse("jumpcloud").unwrap()],
@@ -172,6 +179,36 @@ fn an_upstream_speaks_what_it_says_and_tls_with_nothing_behind_it_is_tls() {
     assert!(
         folder.accepted(&yaml).settings.upstreams[0].http2 && !folder.accepted(MINIMAL).settings.upstreams[0].http2
     );
+}
+
+#[test]
+fn servers_are_checked_where_the_settings_say_so() {
+    let checked = |written: &str| {
+        let yaml = instead("['127.0.0.1:3000']", &format!("['127.0.0.1:3000']{written}"));
+        Folder::new().accepted(&yaml).settings.upstreams[0].health_check.clone()
+    };
+    assert_eq!(checked(""), None);
+    let defaults = HealthCheck {
+        path: "/healthz?deep=1".to_owned(),
+        host_header: None,
+        interval: Duration::from_secs(5),
+        timeout: Duration::from_secs(2),
+        unhealthy_after: 3,
+        healthy_after: 2,
+    };
+    assert_eq!(checked(", health_check: { path: '/healthz?deep=1' }"), Some(defaults));
+    let all = checked(
+        ", health_check: { path: /, host_header: App, interval: 1s, timeout: 100ms, unhealthy_after: 1, healthy_after: 4 }",
+    );
+    let wanted = HealthCheck {
+        path: "/".to_owned(),
+        host_header: Some("app".to_owned()),
+        interval: Duration::from_secs(1),
+        timeout: Duration::from_millis(100),
+        unhealthy_after: 1,
+        healthy_after: 4,
+    };
+    assert_eq!(all, Some(wanted));
 }
 
 #[test]

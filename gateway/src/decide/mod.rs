@@ -171,7 +171,11 @@ fn place<'p>(policy: &'p Policy, facts: &RequestFacts<'_>) -> Result<Placed<'p>,
     if readings.others().any(|reading| policy.place(host, facts, reading) != place) {
         return Err(Refusal::PathAmbiguous);
     }
-    Ok(Placed { place: place?, host, is_plain: readings.are_one_text() })
+    let (place, is_plain) = (place?, readings.are_one_text());
+    if matches!(place, Place::Route(_, route) if route.rewrites && !is_plain) {
+        return Err(Refusal::PathAmbiguous);
+    }
+    Ok(Placed { place, host, is_plain })
 }
 
 /// The route that every reading leads to.

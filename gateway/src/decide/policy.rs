@@ -23,6 +23,8 @@ pub(super) struct CompiledRoute {
     pub(super) access: Access,
     pub(super) api: bool,
     pub(super) forwards_preflights: bool,
+    /// The upstream sees another path, which must not depend on who reads it.
+    pub(super) rewrites: bool,
     pub(super) machines: Machines,
 }
 
@@ -52,6 +54,7 @@ impl Policy {
             access: route.access.clone(),
             api: route.api,
             forwards_preflights: route.forwards_preflights,
+            rewrites: route.rewrite.is_some(),
             machines: Machines::new(&route.machines),
         });
         Self {

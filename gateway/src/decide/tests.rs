@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use config::{Access, Allow, PathMatch, Settings, SingleLogout};
+use config::{Access, Allow, PathMatch, Rewrite, Settings, SingleLogout};
 use proptest::prelude::*;
 
 use super::*;
@@ -583,4 +583,23 @@ fn a_preflight_goes_on_in_nobodys_name_where_the_route_says_so() {
     }
     let options = RequestFacts { is_preflight: false, ..preflight("/api/a") };
     assert_eq!(shown(&decide(&policy, &options, None, at(100))), "login_required", "any OPTIONS is none");
+}
+
+#[test]
+fn a_route_that_rewrites_takes_only_paths_with_one_reading() {
+    let mut settings = sample();
+    let api = ROUTES.iter().position(|route| *route == "api").unwrap();
+    settings.routes[api].rewrite = Some(Rewrite { strip_prefix: Some("/api".to_owned()), add_prefix: None });
+    let policy = Policy::from_settings(&settings);
+    for (path, expected) in [
+        ("/api/a", "login_required"),
+        ("/api/%61%20b", "login_required"),
+        ("/api//a", "path_ambiguous"),
+        ("/api/b/../a", "path_ambiguous"),
+        ("/api/b/%2e%2e/a", "path_ambiguous"),
+        ("/api/a;b", "path_ambiguous"),
+        ("/api/%252e%252e/api/a", "path_ambiguous"),
+    ] {
+        assert_eq!(shown(&decide(&policy, &facts(path), None, at(100))), expected, "{path}");
+    }
 }

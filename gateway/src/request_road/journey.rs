@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
-use config::{Origin, Route};
+use config::{Origin, Rewrite, Route};
 use http::HeaderMap;
-use http::header::HOST;
+use http::header::{CONTENT_LENGTH, HOST};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::Session as Exchange;
 use pingora::upstreams::peer::HttpPeer;
@@ -23,10 +23,14 @@ use crate::identity_headers::{self, ForwardedContext};
 use crate::ingress;
 use crate::lifecycle::InFlight;
 use crate::refusal::Refusal;
+use crate::rooms::Seat;
 use crate::session::Session;
 use crate::shared::Gateway;
 use crate::telemetry::HttpRequestId;
 use crate::upstream::Protocol;
+
+/// What was taken from the front of the path, for applications that make links.
+const FORWARDED_PREFIX: &str = "X-Forwarded-Prefix";
 
 pub struct Journey {
     pub request_id: HttpRequestId,
@@ -45,6 +49,10 @@ pub struct Journey {
     pub(super) refusal: Option<&'static str>,
     /// A refusal of a phase that can only fail; answered by `apologise`.
     pub(super) unanswered: Option<Refusal>,
+    /// How much of the body may still come, and the limit. None where there is none, and over a WebSocket.
+    body_left: Option<(u64, u64)>,
+    /// On a route that takes so many requests at a time.
+    seat: Option<Seat>,
     /// Servers that were tried.
     pub(super) servers_tried: usize,
     /// The server that was tried last.
@@ -89,10 +97,33 @@ impl Journey {
             replay: None,
             refusal: None,
             unanswered: None,
+            body_left: None,
+            seat: None,
             servers_tried: 0,
             server: None,
             _in_flight: gateway.lifecycle.begin(),
         }
+    }
+
+    /// Of the route's `limits`.
+    ///
+    /// # Errors
+    /// The route is full, or the request says that it brings too much.
+    pub(super) fn take_seat(
+        &mut self,
+        gateway: &Gateway,
+        request: &RequestHeader,
+        route: usize,
+    ) -> Result<(), Refusal> {
+        let limits = gateway.settings.routes.get(route).map(|route| route.limits).unwrap_or_default();
+        if let Some(limit) = limits.max_body_bytes.filter(|_| !ingress::is_websocket(request)) {
+            if content_length(request).is_some_and(|length| length > limit) {
+                return Err(Refusal::BodyTooLarge { limit });
+            }
+            self.body_left = Some((limit, limit));
+        }
+        self.seat = gateway.rooms.enter(route)?;
+        Ok(())
     }
 
     /// # Errors
@@ -161,7 +192,32 @@ pub fn dress_request(
     if let Some(host) = &route.host_header {
         request.insert_header(HOST, host)?;
     }
+    if let Some(rewrite) = &route.rewrite {
+        rewrite_target(rewrite, request)?;
+    }
     journey.replay.as_ref().map_or(Ok(()), |replay| replay.dress(request))
+}
+
+/// A rewriting route takes only paths that have one reading, so that what is left cannot lead out of what is put before it.
+///
+/// # Errors
+/// The path does not begin with what is to be taken away, which the settings and the decision have made sure of.
+fn rewrite_target(rewrite: &Rewrite, request: &mut RequestHeader) -> Result<()> {
+    let path = request.uri.path();
+    let strip = rewrite.strip_prefix.as_deref().unwrap_or_default();
+    let Some(rest) = path.strip_prefix(strip).filter(|rest| rest.is_empty() || rest.starts_with('/')) else {
+        return Error::e_explain(ErrorType::InternalError, "the path does not begin with strip_prefix");
+    };
+    let mut target = rewrite.add_prefix.clone().unwrap_or_default();
+    target.push_str(if rest.is_empty() { "/" } else { rest });
+    if let Some(query) = request.uri.query() {
+        target.push('?');
+        target.push_str(query);
+    }
+    if !strip.is_empty() {
+        request.insert_header(FORWARDED_PREFIX, strip)?;
+    }
+    request.set_raw_path(target.as_bytes())
 }
 
 pub(super) fn jwt(
@@ -180,6 +236,24 @@ pub fn swap_body(body: &mut Option<Bytes>, is_end: bool, journey: &Journey) {
     if let Some(replay) = &journey.replay {
         replay.swap(body, is_end);
     }
+}
+
+/// # Errors
+/// More has come than the route takes.
+pub fn measure_body(body: Option<&Bytes>, journey: &mut Journey) -> Result<()> {
+    let (Some((left, limit)), Some(body)) = (journey.body_left, body) else { return Ok(()) };
+    match u64::try_from(body.len()).ok().and_then(|came| left.checked_sub(came)) {
+        Some(left) => {
+            journey.body_left = Some((left, limit));
+            Ok(())
+        }
+        None => Err(journey.fail(Refusal::BodyTooLarge { limit })),
+    }
+}
+
+/// Pingora has refused one that is no number.
+fn content_length(request: &RequestHeader) -> Option<u64> {
+    request.headers.get(CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
 }
 
 pub fn clean_response(response: &mut ResponseHeader, journey: &Journey) {

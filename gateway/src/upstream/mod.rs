@@ -1,11 +1,13 @@
-//! Where a request goes: the servers of an upstream in turn, their names resolved without blocking.
+//! Where a request goes: the servers of an upstream in turn, their names resolved and their health checked beside it.
 //!
 //! A request never waits for a name that is known: those are looked up again and again beside the request road. Where no
 //! address is fit, one that is not is tried, for a connection tells more than we know.
 
+mod health;
 mod server;
 mod tls;
 
+pub use health::keep_checked;
 pub use tls::{TlsFault, UpstreamTlsError};
 
 use std::net::SocketAddr;
@@ -13,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use config::{ServerAddress, Timeouts, Upstream};
+use config::{HealthCheck, ServerAddress, Timeouts, Upstream};
 use futures_util::future::join_all;
 use pingora::protocols::ALPN;
 use pingora::upstreams::peer::HttpPeer;
@@ -50,6 +52,7 @@ struct Servers {
     /// Plain http where absent.
     credentials: Option<Credentials>,
     http2: bool,
+    health_check: Option<HealthCheck>,
     /// Connections that are kept open are shared by this; what a server has proved it has proved to one upstream.
     pool: u64,
 }
@@ -63,6 +66,24 @@ impl Upstreams {
     pub fn new(upstreams: &[Upstream]) -> Result<Self, UpstreamTlsError> {
         let upstreams = upstreams.iter().map(Servers::new).collect::<Result<_, _>>()?;
         Ok(Self { upstreams, clock: Clock::new() })
+    }
+
+    /// The upstreams of new settings: what is known of servers that stay, and are checked alike, is kept.
+    ///
+    /// # Errors
+    /// As [`Upstreams::new`].
+    pub fn renewed(&self, upstreams: &[Upstream]) -> Result<Self, UpstreamTlsError> {
+        let mut new = Self { clock: self.clock, ..Self::new(upstreams)? };
+        for servers in &mut new.upstreams {
+            let is_alike = |old: &&Servers| old.name == servers.name && old.health_check == servers.health_check;
+            let Some(before) = self.upstreams.iter().find(is_alike) else { continue };
+            for server in &mut servers.servers {
+                if let Some(old) = before.servers.iter().find(|old| old.address == server.address) {
+                    server.inherit(old);
+                }
+            }
+        }
+        Ok(new)
     }
 
     /// How many addresses there are to try.
@@ -130,6 +151,7 @@ impl Servers {
             next: AtomicUsize::new(0),
             pool: NEXT_POOL.fetch_add(1, Ordering::Relaxed),
             http2: upstream.http2,
+            health_check: upstream.health_check.clone(),
             credentials,
         })
     }
@@ -176,7 +198,8 @@ mod tests {
 
     fn upstreams(hosts: &[&str]) -> Upstreams {
         let servers = hosts.iter().map(|host| ServerAddress { host: (*host).to_owned(), port: 80 }).collect();
-        Upstreams::new(&[Upstream { name: "app".to_owned(), servers, tls: None, http2: false }]).unwrap()
+        Upstreams::new(&[Upstream { name: "app".to_owned(), servers, tls: None, http2: false, health_check: None }])
+            .unwrap()
     }
 
     async fn next(upstreams: &Upstreams) -> String {

@@ -1,4 +1,6 @@
 //! A server of an upstream: its addresses, and which of them takes the next request.
+//!
+//! What is known of the addresses outlives a reload.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -9,6 +11,7 @@ use arc_swap::ArcSwap;
 use config::ServerAddress;
 use tokio::time::timeout;
 
+use super::health::Health;
 use crate::refusal::{Refusal, UpstreamFault};
 
 /// An address that could not be connected to is left out for so long, while there are others.
@@ -20,12 +23,12 @@ pub(super) struct Server {
     pub(super) address: ServerAddress,
     /// What its certificate must hold; empty for plain http.
     pub(super) name: String,
-    place: Place,
+    place: Arc<Place>,
 }
 
 enum Place {
     /// Where the settings give an address and no name.
-    Fixed(Target),
+    Fixed(Arc<Target>),
     Named(Named),
 }
 
@@ -41,11 +44,12 @@ pub(super) struct Target {
     pub(super) address: SocketAddr,
     /// Milliseconds of [`Clock`], or 0.
     rests_until: AtomicU64,
+    pub(super) health: Health,
 }
 
 impl Target {
     fn new(address: SocketAddr) -> Self {
-        Self { address, rests_until: AtomicU64::new(0) }
+        Self { address, rests_until: AtomicU64::new(0), health: Health::default() }
     }
 
     fn rests(&self, clock: &Clock) -> bool {
@@ -55,6 +59,7 @@ impl Target {
 }
 
 /// Milliseconds since it was made, so that an instant fits into an atomic.
+#[derive(Clone, Copy)]
 pub(super) struct Clock(Instant);
 
 impl Clock {
@@ -70,17 +75,20 @@ impl Clock {
 /// How good an address must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fitness {
-    Rested,
+    WellAndRested,
     /// Where none is better.
+    Well,
+    /// Nor this.
     Any,
 }
 
 impl Fitness {
-    pub(super) const IN_ORDER: [Self; 2] = [Self::Rested, Self::Any];
+    pub(super) const IN_ORDER: [Self; 3] = [Self::WellAndRested, Self::Well, Self::Any];
 
     fn suits(self, target: &Target, clock: &Clock) -> bool {
         match self {
-            Self::Rested => !target.rests(clock),
+            Self::WellAndRested => target.health.is_well() && !target.rests(clock),
+            Self::Well => target.health.is_well(),
             Self::Any => true,
         }
     }
@@ -89,19 +97,32 @@ impl Fitness {
 impl Server {
     pub(super) fn new(address: ServerAddress, name: String) -> Self {
         let place = match address.host.parse::<IpAddr>() {
-            Ok(ip) => Place::Fixed(Target::new(SocketAddr::new(ip, address.port))),
+            Ok(ip) => Place::Fixed(Arc::new(Target::new(SocketAddr::new(ip, address.port)))),
             Err(_) => Place::Named(Named {
                 targets: ArcSwap::default(),
                 next: AtomicUsize::new(0),
                 is_unknown: AtomicBool::new(false),
             }),
         };
-        Self { address, name, place }
+        Self { address, name, place: Arc::new(place) }
+    }
+
+    /// Goes on with what another knows of the same addresses.
+    pub(super) fn inherit(&mut self, before: &Self) {
+        self.place = Arc::clone(&before.place);
+    }
+
+    /// Those that are known.
+    pub(super) fn targets(&self) -> Vec<Arc<Target>> {
+        match &*self.place {
+            Place::Fixed(target) => vec![Arc::clone(target)],
+            Place::Named(named) => named.targets.load().to_vec(),
+        }
     }
 
     /// The next of its addresses that is fit; none where its name has not been looked up.
     pub(super) fn next(&self, fitness: Fitness, clock: &Clock) -> Option<SocketAddr> {
-        match &self.place {
+        match &*self.place {
             Place::Fixed(target) => fitness.suits(target, clock).then_some(target.address),
             Place::Named(named) => {
                 let targets = named.targets.load();
@@ -115,7 +136,7 @@ impl Server {
 
     /// How many addresses it has; a name that was not looked up counts as one.
     pub(super) fn count(&self) -> usize {
-        match &self.place {
+        match &*self.place {
             Place::Fixed(_) => 1,
             Place::Named(named) => named.targets.load().len().max(1),
         }
@@ -124,14 +145,8 @@ impl Server {
     /// A connection to the address failed.
     pub(super) fn rest(&self, address: SocketAddr, clock: &Clock) {
         let until = clock.now().saturating_add(u64::try_from(REST.as_millis()).unwrap_or(u64::MAX));
-        let note = |target: &Target| {
-            if target.address == address {
-                target.rests_until.store(until, Ordering::Relaxed);
-            }
-        };
-        match &self.place {
-            Place::Fixed(target) => note(target),
-            Place::Named(named) => named.targets.load().iter().for_each(|target| note(target)),
+        for target in self.targets().iter().filter(|target| target.address == address) {
+            target.rests_until.store(until, Ordering::Relaxed);
         }
     }
 
@@ -140,7 +155,7 @@ impl Server {
     /// # Errors
     /// It has no address.
     pub(super) async fn first_address(&self, limit: Duration) -> Result<SocketAddr, Refusal> {
-        let found = match &self.place {
+        let found = match &*self.place {
             Place::Fixed(target) => return Ok(target.address),
             Place::Named(named) => self.look_up(named, limit).await,
         };
@@ -153,7 +168,7 @@ impl Server {
     /// Looks the name up again, where there is one. A name that is gone keeps the addresses that it had: a connection
     /// will tell.
     pub(super) async fn refresh(&self, upstream: &str) {
-        let Place::Named(named) = &self.place else { return };
+        let Place::Named(named) = &*self.place else { return };
         let server = &self.address;
         match self.look_up(named, LOOKUP).await {
             Ok(_) if named.is_unknown.swap(false, Ordering::Relaxed) => {
@@ -210,7 +225,7 @@ mod tests {
     }
 
     fn adopt(server: &Server, addresses: &[&str]) {
-        let Place::Named(named) = &server.place else { panic!("it has a name") };
+        let Place::Named(named) = &*server.place else { panic!("it has a name") };
         named.adopt(addresses.iter().map(|address| address.parse().unwrap()));
     }
 
@@ -244,9 +259,9 @@ mod tests {
     fn rests_for_a_while_only() {
         let (server, early) = (named(&["10.0.0.1:1"]), Clock::new());
         server.rest("10.0.0.1:1".parse().unwrap(), &early);
-        assert_eq!(server.next(Fitness::Rested, &early), None);
+        assert_eq!(server.next(Fitness::WellAndRested, &early), None);
         let Some(begun) = Instant::now().checked_sub(REST * 2) else { return };
-        assert!(server.next(Fitness::Rested, &Clock(begun)).is_some());
+        assert!(server.next(Fitness::WellAndRested, &Clock(begun)).is_some());
     }
 
     #[test]
