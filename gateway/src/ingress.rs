@@ -52,7 +52,7 @@ pub fn check(request: &RequestHeader, raw_head: Option<&[u8]>) -> Result<(), Ref
     if !request.raw_path_is_utf8() {
         return Err(Refusal::PathAmbiguous);
     }
-    if !request.uri.path().starts_with('/') {
+    if !request.raw_path().starts_with(b"/") {
         return malformed("its target is not a path");
     }
     Ok(())
@@ -64,12 +64,18 @@ pub fn normalise(request: &mut RequestHeader) {
     if request.headers.contains_key(UPGRADE) && !is_websocket(request) {
         request.remove_header(&UPGRADE);
     }
-    let is_origin_form = request.raw_path().starts_with(b"/");
-    if !is_origin_form && request.version != Version::HTTP_2 {
+    if is_absolute_form(request.raw_path()) && request.version != Version::HTTP_2 {
         let target = request.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str).to_owned();
         // A target that was parsed once is parsed again; if not, it stays as it is and is refused above.
         let _ = request.set_raw_path(target.as_bytes());
     }
+}
+
+/// Pingora has held its authority against Host. Anything else that is no path stays as it is, and is refused.
+fn is_absolute_form(target: &[u8]) -> bool {
+    ["http://", "https://"]
+        .iter()
+        .any(|scheme| target.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme.as_bytes())))
 }
 
 /// Whether an upgrade to WebSocket is asked for.
@@ -144,6 +150,13 @@ mod tests {
         normalise(&mut absolute);
         assert_eq!(absolute.raw_path(), b"/x%2f?y=1");
         assert!(check(&absolute, None).is_ok());
+        for odd in ["%20/x", "x", "ftp://a.example/x", "http:/x", "//:x"] {
+            let mut odd = request("GET", odd, &[HOST_A]);
+            let before = odd.raw_path().to_vec();
+            normalise(&mut odd);
+            assert_eq!(odd.raw_path(), before);
+            assert_eq!(check(&odd, None).is_ok(), before.starts_with(b"/"));
+        }
         let mut plain = request("GET", "/x?y", &[HOST_A]);
         normalise(&mut plain);
         assert_eq!(plain.raw_path(), b"/x?y");

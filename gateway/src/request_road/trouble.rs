@@ -41,6 +41,10 @@ fn refusal_of(error: &Error, journey: &Journey) -> Option<Refusal> {
         }
         ErrorSource::Downstream => match kind {
             ErrorType::InvalidHTTPHeader => Some(Refusal::RequestMalformed { problem: "its header cannot be read" }),
+            // Pingora's own, which it does not export.
+            _ if matches!(kind.as_str(), "InvalidChunk" | "InvalidTrailerEnd") => {
+                Some(Refusal::RequestMalformed { problem: "its chunked body cannot be read" })
+            }
             _ => None,
         },
         ErrorSource::Internal | ErrorSource::Unset => Some(Refusal::Internal { problem: kind.as_str().to_owned() }),
