@@ -27,14 +27,12 @@ pub fn text(rows: &[Shown]) -> String {
     for row in rows {
         let _ = writeln!(out, "{:>3}  {}{}", row.number, row.name, if row.holds() { "" } else { "  DOES NOT HOLD" });
         for outcome in &row.outcomes {
-            match &outcome.fools {
-                Some((fooled, gain)) => {
-                    let _ = writeln!(out, "       {}: control accepted, {}", outcome.name, outcome.answer);
-                    let _ = writeln!(out, "         fools what {fooled}: {gain}");
-                }
-                None => {
-                    let _ = writeln!(out, "       {}", outcome.name);
-                }
+            let _ = match &outcome.control {
+                Some(control) => writeln!(out, "       {}: control {control}; attack {}", outcome.name, outcome.answer),
+                None => writeln!(out, "       {}", outcome.name),
+            };
+            if let Some((fooled, gain)) = &outcome.fools {
+                let _ = writeln!(out, "         fools what {fooled}: {gain}");
             }
             for problem in &outcome.problems {
                 let _ = writeln!(out, "         PROBLEM {problem}");
@@ -48,6 +46,7 @@ pub fn json(rows: &[Shown]) -> serde_json::Value {
     let outcome = |outcome: &Outcome| {
         serde_json::json!({
             "name": outcome.name,
+            "control": outcome.control,
             "answer": outcome.answer,
             "fools": outcome.fools.as_ref().map(|(fooled, gain)| serde_json::json!({ "verifier": fooled, "gain": gain })),
             "problems": outcome.problems,
@@ -69,17 +68,20 @@ pub fn markdown(rows: &[Shown], commit: &str, transplant: &str) -> String {
     let cases: usize = rows.iter().map(|row| row.outcomes.len()).sum();
     let mut out = format!(
         "# Attacks\n\nMade at commit `{commit}` by\n\n```\ntests/attacks/run --markdown\n```\n\n\
-         {} rows, {cases} cases. Of each case the control was accepted by the verifier and by the weak verifier named; \
-         the attack was answered as shown, fooled that weak verifier, and did not fool the same verifier without its \
-         weakness. The cases are in `tests/src/attacks`, the weak verifiers in `tests/src/weak`.\n\n\
-         | row | attack | case | answer | fools a verifier that | which |\n|---|---|---|---|---|---|\n",
+         {} rows, {cases} cases, each beside a control. Rows 1 to 92 are documents: the control was accepted by the verifier \
+         and by the weak verifier named; the attack was answered as shown, fooled that weak verifier, and did not fool the \
+         same verifier without its weakness. Rows from 93 on are raw requests to a running gateway: the control reached the \
+         application as shown; the attack was refused and nothing arrived, or it arrived byte for byte as its control did. \
+         The cases are in `tests/src/attacks`, the weak verifiers in `tests/src/weak`.\n\n\
+         | row | attack | case | control | answer | fools a verifier that | which |\n|---|---|---|---|---|---|---|\n",
         rows.len()
     );
     for row in rows {
         for outcome in &row.outcomes {
             let (fooled, gain) = outcome.fools.as_ref().map_or(("", ""), |(fooled, gain)| (*fooled, gain.as_str()));
             let answer = if outcome.problems.is_empty() { outcome.answer.as_str() } else { "DOES NOT HOLD" };
-            let cells = [row.number, row.name, outcome.name.as_str(), answer, fooled, gain]
+            let control = outcome.control.as_deref().unwrap_or_default();
+            let cells = [row.number, row.name, outcome.name.as_str(), control, answer, fooled, gain]
                 .map(|cell| cell.replace('|', "\\|"));
             let _ = writeln!(out, "| {} |", cells.join(" | "));
         }

@@ -9,6 +9,8 @@ pub struct Outcome {
     pub name: String,
     /// The refusal, or what stands in its place.
     pub answer: String,
+    /// What came of the control; none where there is no document or request.
+    pub control: Option<String>,
     /// Which weak verifier the attack fools, and with what gain.
     pub fools: Option<(&'static str, String)>,
     /// What does not hold.
@@ -23,6 +25,7 @@ pub fn run(proof: &Proof) -> Outcome {
             name: held.name(),
             answer: "answered by it".to_owned(),
             fools: None,
+            control: None,
             problems: held.check().err().into_iter().collect(),
         },
     }
@@ -59,6 +62,7 @@ fn run_case(case: &Case) -> Outcome {
         name: case.name.clone(),
         answer: case.code.to_owned(),
         fools: Some((case.fooled.name(), case.gain.name())),
+        control: Some("accepted".to_owned()),
         problems,
     }
 }

@@ -26,6 +26,7 @@ impl Live {
             name: self.name.to_owned(),
             answer: self.code.to_owned(),
             fools: Some((self.fooled.name(), "signs in twice by one message".to_owned())),
+            control: Some("accepted".to_owned()),
             problems: (self.attempt)().err().into_iter().collect(),
         }
     }

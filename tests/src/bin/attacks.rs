@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use clap::{Parser, Subcommand};
 use harness::attacks::report::{Shown, json, markdown, text};
-use harness::attacks::{rows, sha1_by_openssl};
+use harness::attacks::{gateway, rows, sha1_by_openssl};
+use harness::gateway::Program;
 use harness::transplant::{Stride, Tried, run};
 
 /// Every document for the verifier, one in forty for the slow weak ones.
@@ -13,7 +14,8 @@ const WHOLE: Stride = Stride { strict: 1, weak: 40 };
 
 #[derive(Parser)]
 #[command(
-    about = "The rows of the attack catalogue against the verifier, each beside its control and the weak verifier that it fools"
+    about = "The rows of the attack catalogue, each beside its control: A to F against the verifier and the weak verifier that \
+             the attack fools, G against a running gateway"
 )]
 struct Arguments {
     /// For machines.
@@ -41,6 +43,9 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    if std::env::args_os().nth(1).is_some_and(|word| word == "samlgate") {
+        return harness::demo::main(std::env::args_os().collect());
+    }
     let arguments = Arguments::parse();
     match arguments.command {
         Some(Command::Transplant) => {
@@ -73,7 +78,20 @@ fn main() -> ExitCode {
 
 fn table(chosen: &[String]) -> Vec<Shown> {
     let is_chosen = |number: &str| chosen.is_empty() || chosen.iter().any(|row| row == number);
-    rows().iter().filter(|row| is_chosen(row.number)).map(Shown::of).collect()
+    let mut shown: Vec<Shown> = rows().iter().filter(|row| is_chosen(row.number)).map(Shown::of).collect();
+    shown.extend(gateway_table(chosen));
+    shown
+}
+
+/// Against samlgate as a process: this program is it, too.
+fn gateway_table(chosen: &[String]) -> Vec<Shown> {
+    let numbers = 93..=117;
+    if !chosen.is_empty() && !chosen.iter().any(|row| row.parse().is_ok_and(|number: u32| numbers.contains(&number))) {
+        return Vec::new();
+    }
+    let this = std::env::current_exe().expect("the path of this program");
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(gateway::run(Program::demo(this), chosen))
 }
 
 /// A line a pair, and how many pairs hold.

@@ -11,6 +11,7 @@ mod expired_certificates;
 mod explain;
 mod failover;
 mod force_authn;
+mod gateway_attacks;
 mod grpc;
 mod headers;
 mod health;
