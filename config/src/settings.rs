@@ -85,9 +85,13 @@ pub struct Settings {
     pub keys_dir: Option<PathBuf>,
     /// `control_socket`: the Unix socket of the control API, which is off without it.
     pub control_socket: Option<PathBuf>,
+    /// `upgrade_socket`: the Unix socket over which another samlgate takes the listeners over; off without it.
+    pub upgrade_socket: Option<PathBuf>,
     /// `second_opinion`: samael must accept each login too. Only in a build that has it.
     pub second_opinion: bool,
     pub log: LogSettings,
+    /// `shutdown_delay`: how long after SIGTERM new connections are taken; default 0.
+    pub shutdown_delay: Duration,
     /// `shutdown_timeout`: how long requests in flight may take after SIGTERM.
     pub shutdown_timeout: Duration,
 }
@@ -112,6 +116,7 @@ impl Settings {
             ("session", self.session != other.session),
             ("keys_dir", self.keys_dir != other.keys_dir),
             ("control_socket", self.control_socket != other.control_socket),
+            ("upgrade_socket", self.upgrade_socket != other.upgrade_socket),
             ("second_opinion", self.second_opinion != other.second_opinion),
             ("log", self.log != other.log),
         ]

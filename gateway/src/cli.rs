@@ -11,6 +11,7 @@ use saml_core::{NewKeys, SloUrl};
 use serde_json::json;
 
 use crate::reload::Source;
+use crate::server::Start;
 use crate::tls::LiveCertificate;
 use crate::upstream::Upstreams;
 use crate::{explain, idps, keys, keys_command, server, sessions_command, tokens_command};
@@ -38,8 +39,15 @@ enum Command {
     /// Serve until a signal ends it
     ///
     /// SIGTERM closes the listener, lets requests under way finish for at most `shutdown_timeout`, then
-    /// ends with 0. SIGINT ends at once.
-    Run(ConfigFile),
+    /// ends with 0. SIGINT ends at once. SIGHUP reads the settings again.
+    Run {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// Take the listeners of the running samlgate over, which then finishes its requests and ends; both need
+        /// `upgrade_socket` in their settings
+        #[arg(long)]
+        upgrade: bool,
+    },
     /// Check the settings without binding a port
     ///
     /// All mistakes are shown together, each with its place, its value and what to write instead; any
@@ -88,7 +96,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     match cli.command {
-        Command::Run(ConfigFile { config }) => serve(&config),
+        Command::Run { config: ConfigFile { config }, upgrade } => {
+            serve(&config, if upgrade { Start::Upgrade } else { Start::Afresh })
+        }
         Command::Check { config: ConfigFile { config }, json } => check(&config, json),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Keys(command) => keys_command::run(command),
@@ -105,11 +115,11 @@ pub(crate) fn load(file: &Path) -> Result<Loaded, ConfigErrors> {
     config::load(file, config::process_environment())
 }
 
-fn serve(file: &Path) -> ExitCode {
+fn serve(file: &Path, start: Start) -> ExitCode {
     match load(file) {
         Ok(Loaded { settings, warnings, files }) => {
             warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
-            server::run(settings, Source { file: file.to_owned(), files })
+            server::run(settings, Source { file: file.to_owned(), files }, start)
         }
         Err(mistakes) => {
             eprintln!("{mistakes}");

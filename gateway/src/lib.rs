@@ -47,5 +47,7 @@ mod testing;
 pub mod tls;
 mod tokens_command;
 pub mod trusted_proxies;
+mod unix_socket;
+pub mod upgrade;
 pub mod upstream;
 pub mod verify;

@@ -1,4 +1,4 @@
-//! Whether we take requests, and how many are under way: what a clean shutdown waits for.
+//! Whether we take requests, and what is under way: what a clean shutdown waits for.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -8,21 +8,58 @@ use tokio::sync::Notify;
 #[derive(Default)]
 pub struct Lifecycle {
     draining: AtomicBool,
-    in_flight: AtomicUsize,
-    one_ended: Notify,
+    requests: Count,
+    /// That a request comes over, or may come.
+    connections: Count,
 }
 
 /// A request under way. It counts until it is dropped, by a panic too.
 pub struct InFlight(Arc<Lifecycle>);
 
+/// A connection that is open, of HTTP/2 a stream. It counts until it is dropped.
+pub struct Open(Arc<Lifecycle>);
+
+#[derive(Default)]
+struct Count {
+    number: AtomicUsize,
+    is_zero: Notify,
+}
+
+impl Count {
+    fn add(&self) {
+        self.number.fetch_add(1, Ordering::AcqRel);
+    }
+
+    fn subtract(&self) {
+        if self.number.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.is_zero.notify_waiters();
+        }
+    }
+
+    async fn until_zero(&self) {
+        loop {
+            let ended = self.is_zero.notified();
+            if self.number.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            ended.await;
+        }
+    }
+}
+
 impl Lifecycle {
     pub fn begin(self: &Arc<Self>) -> InFlight {
-        self.in_flight.fetch_add(1, Ordering::AcqRel);
+        self.requests.add();
         InFlight(Arc::clone(self))
     }
 
+    pub fn open(self: &Arc<Self>) -> Open {
+        self.connections.add();
+        Open(Arc::clone(self))
+    }
+
     pub fn in_flight(&self) -> usize {
-        self.in_flight.load(Ordering::Acquire)
+        self.requests.number.load(Ordering::Acquire)
     }
 
     /// From now on `/readyz` says 503.
@@ -36,21 +73,24 @@ impl Lifecycle {
 
     /// Returns when no request is under way.
     pub async fn until_idle(&self) {
-        loop {
-            let ended = self.one_ended.notified();
-            if self.in_flight() == 0 {
-                return;
-            }
-            ended.await;
-        }
+        self.requests.until_zero().await;
+    }
+
+    /// Returns when no connection is open.
+    pub async fn until_closed(&self) {
+        self.connections.until_zero().await;
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        if self.0.in_flight.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.0.one_ended.notify_waiters();
-        }
+        self.0.requests.subtract();
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.connections.subtract();
     }
 }
 

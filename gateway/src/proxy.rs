@@ -92,10 +92,13 @@ impl ProxyHttp for Proxy {
 
     async fn response_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         response: &mut ResponseHeader,
         passage: &mut Passage,
     ) -> Result<()> {
+        if passage.gateway.lifecycle.is_draining() {
+            session.as_downstream_mut().set_keepalive(None);
+        }
         request_road::clean_response(response, &passage.journey);
         Ok(())
     }

@@ -7,6 +7,7 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::IntoRawFd;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -25,7 +26,7 @@ use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
 use crate::admin::Admin;
-use crate::control::{Control, ControlSocket, SocketError, SocketFile};
+use crate::control::{self, Control};
 use crate::idps::{self, Refreshers};
 use crate::live::Live;
 use crate::proxy::Proxy;
@@ -33,6 +34,8 @@ use crate::reload::{Reloader, Source};
 use crate::shared::{Gateway, SetupError};
 use crate::streams::{self, UntilSessionEnds};
 use crate::tls::{LiveCertificate, TlsError};
+use crate::unix_socket::{Instead, PrivateSocket, SocketError, SocketFile};
+use crate::upgrade::{self, Listeners, Predecessor, UpgradeError};
 use crate::{telemetry, upstream};
 
 /// Why the process cannot start.
@@ -43,11 +46,21 @@ pub enum ServerError {
     #[error(transparent)]
     Tls(#[from] TlsError),
     #[error(transparent)]
-    Control(#[from] SocketError),
+    Socket(#[from] SocketError),
+    #[error(transparent)]
+    Upgrade(#[from] UpgradeError),
     #[error(transparent)]
     Setup(#[from] SetupError),
     #[error("the runtime cannot start: {0}")]
     Runtime(#[source] io::Error),
+}
+
+/// Where the listeners come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    Afresh,
+    /// From the process that runs, which then ends.
+    Upgrade,
 }
 
 /// How a run ended.
@@ -59,9 +72,9 @@ enum Ended {
 }
 
 /// Serves until a signal ends it.
-pub fn run(settings: Settings, source: Source) -> ExitCode {
+pub fn run(settings: Settings, source: Source, start: Start) -> ExitCode {
     let _log = telemetry::init(&settings.log);
-    match serve(settings, source) {
+    match serve(settings, source, start) {
         Ok(Ended::Drained) => ExitCode::SUCCESS,
         Ok(Ended::AtOnce) => ExitCode::from(130),
         Err(error) => {
@@ -71,9 +84,8 @@ pub fn run(settings: Settings, source: Source) -> ExitCode {
     }
 }
 
-fn serve(settings: Settings, source: Source) -> Result<Ended, ServerError> {
-    let public_socket = bind("listen", settings.listen)?;
-    let admin_socket = bind("admin_listen", settings.admin_listen)?;
+fn serve(settings: Settings, source: Source, start: Start) -> Result<Ended, ServerError> {
+    let (listeners, predecessor) = listeners(&settings, start)?;
     let live = Arc::new(Live::new(Gateway::new(settings)?));
     let gateway = live.current();
     let settings = Arc::clone(&gateway.settings);
@@ -91,9 +103,11 @@ fn serve(settings: Settings, source: Source) -> Result<Ended, ServerError> {
     let (signals, hangup) = admin_runtime.block_on(async { Ok::<_, ServerError>((Signals::listen()?, hangup()?)) })?;
     let (stop_public, public_watch) = watch::channel(false);
     let (stop_admin, admin_watch) = watch::channel(false);
-    let _control = serve_control(&live, &admin_runtime, admin_watch.clone())?;
-    let public = start(&runtime, public, public_socket, settings.listen, public_watch);
-    let _admin = start(&admin_runtime, admin, admin_socket, settings.admin_listen, admin_watch);
+    let sockets = UnixSockets { runtime: &admin_runtime, instead: instead(predecessor.as_ref()) };
+    let _control = sockets.serve_control(&live, admin_watch.clone())?;
+    let handover = sockets.handover(&settings, &listeners)?;
+    let public = self::start(&runtime, public, listeners.public, settings.listen, public_watch);
+    let admin = self::start(&admin_runtime, admin, listeners.admin, settings.admin_listen, admin_watch);
     let _sweeper = admin_runtime.spawn(sweep(Arc::clone(&live)));
     // Where requests are served: the store's connections live on the runtime that makes them.
     let _follower = runtime.spawn(follow(Arc::clone(&gateway)));
@@ -114,11 +128,33 @@ fn serve(settings: Settings, source: Source) -> Result<Ended, ServerError> {
     let reloader = Reloader { live, source, certificate, refreshers };
     let _reloader = admin_runtime.spawn(reloader.watch(hangup));
 
-    let ended = admin_runtime.block_on(until_ended(&gateway, signals, &stop_public, public));
-    let _ = stop_admin.send(true);
+    if let Some(predecessor) = predecessor {
+        predecessor.dismiss();
+    }
+
+    let serving = Serving { stop_public, stop_admin, public, _admin: admin };
+    let ended = admin_runtime.block_on(until_ended(&gateway, signals, handover, serving));
     runtime.shutdown_background();
     admin_runtime.shutdown_background();
     ended
+}
+
+/// Those that we bind, or those of the process that runs, and that process.
+fn listeners(settings: &Settings, start: Start) -> Result<(Listeners, Option<Predecessor>), ServerError> {
+    match start {
+        Start::Afresh => {
+            let public = bind("listen", settings.listen)?;
+            Ok((Listeners { public, admin: bind("admin_listen", settings.admin_listen)? }, None))
+        }
+        Start::Upgrade => {
+            let (listeners, predecessor) = Predecessor::take_over(settings)?;
+            Ok((listeners, Some(predecessor)))
+        }
+    }
+}
+
+fn instead(predecessor: Option<&Predecessor>) -> Instead {
+    if predecessor.is_some() { Instead::Predecessors } else { Instead::Nobodys }
 }
 
 /// Bound here and handed to Pingora, which would retry for half a minute and then panic.
@@ -159,18 +195,39 @@ fn add_listener<A>(public: &mut Service<A>, settings: &Settings) -> Result<Optio
     Ok(Some(certificate))
 }
 
-/// The control API, where the settings have a socket for it; the file is removed with what this returns.
-fn serve_control(
-    live: &Arc<Live>,
-    runtime: &Runtime,
-    shutdown: ShutdownWatch,
-) -> Result<Option<SocketFile>, ServerError> {
-    let settings = Arc::clone(&live.current().settings);
-    let Some(path) = &settings.control_socket else { return Ok(None) };
-    let socket = runtime.block_on(async { ControlSocket::bind(path) })?;
-    let (file, answering) = socket.serve(Control(Arc::clone(live)), shutdown);
-    runtime.spawn(answering);
-    Ok(Some(file))
+/// What listens for programs on this machine. The files are removed with what the functions return.
+struct UnixSockets<'r> {
+    runtime: &'r Runtime,
+    instead: Instead,
+}
+
+/// What a successor asks us by.
+struct Handover {
+    socket: PrivateSocket,
+    listeners: Listeners,
+    _file: SocketFile,
+}
+
+impl UnixSockets<'_> {
+    fn bind(&self, setting: &'static str, path: &Path) -> Result<(PrivateSocket, SocketFile), SocketError> {
+        self.runtime.block_on(async { PrivateSocket::bind(setting, path, self.instead) })
+    }
+
+    /// The control API, where the settings have a socket for it.
+    fn serve_control(&self, live: &Arc<Live>, shutdown: ShutdownWatch) -> Result<Option<SocketFile>, SocketError> {
+        let settings = Arc::clone(&live.current().settings);
+        let Some(path) = &settings.control_socket else { return Ok(None) };
+        let (socket, file) = self.bind("control_socket", path)?;
+        self.runtime.spawn(control::serve(Control(Arc::clone(live)), socket, shutdown));
+        Ok(Some(file))
+    }
+
+    fn handover(&self, settings: &Settings, listeners: &Listeners) -> Result<Option<Handover>, ServerError> {
+        let Some(path) = &settings.upgrade_socket else { return Ok(None) };
+        let (socket, file) = self.bind("upgrade_socket", path)?;
+        let listeners = listeners.try_clone().map_err(ServerError::Runtime)?;
+        Ok(Some(Handover { socket, listeners, _file: file }))
+    }
 }
 
 fn runtime(name: &str, threads: usize) -> Result<Runtime, ServerError> {
@@ -270,6 +327,8 @@ fn hangup() -> Result<Signal, ServerError> {
 
 struct Signals {
     terminate: Signal,
+    /// As nginx takes it: to end in order.
+    quit: Signal,
     interrupt: Signal,
 }
 
@@ -277,13 +336,40 @@ impl Signals {
     /// From now on the signals no longer end the process by themselves. Needs a runtime.
     fn listen() -> Result<Self, ServerError> {
         let listen = |kind| signal(kind).map_err(ServerError::Runtime);
-        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            quit: listen(SignalKind::quit())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
     }
 
     async fn next(&mut self) -> SignalKind {
         tokio::select! {
             _ = self.terminate.recv() => SignalKind::terminate(),
+            _ = self.quit.recv() => SignalKind::quit(),
             _ = self.interrupt.recv() => SignalKind::interrupt(),
+        }
+    }
+
+    /// One that says it once more, and means it.
+    async fn next_but_quit(&mut self) {
+        while self.next().await == SignalKind::quit() {}
+    }
+}
+
+/// What is to be stopped.
+struct Serving {
+    stop_public: watch::Sender<bool>,
+    stop_admin: watch::Sender<bool>,
+    public: JoinHandle<()>,
+    _admin: JoinHandle<()>,
+}
+
+impl Handover {
+    async fn done(handover: Option<Self>) {
+        match handover {
+            Some(Self { socket, listeners, _file }) => upgrade::handed_over(&socket, &listeners).await,
+            None => std::future::pending().await,
         }
     }
 }
@@ -291,19 +377,36 @@ impl Signals {
 async fn until_ended(
     gateway: &Gateway,
     mut signals: Signals,
-    stop_public: &watch::Sender<bool>,
-    public: JoinHandle<()>,
+    handover: Option<Handover>,
+    serving: Serving,
 ) -> Result<Ended, ServerError> {
-    if signals.next().await == SignalKind::interrupt() {
+    let signal = tokio::select! {
+        signal = signals.next() => Some(signal),
+        () = Handover::done(handover) => None,
+    };
+    if signal == Some(SignalKind::interrupt()) {
         tracing::info!("SIGINT: ending at once");
         return Ok(Ended::AtOnce);
     }
     gateway.lifecycle.drain();
-    tracing::info!(requests = gateway.lifecycle.in_flight(), "SIGTERM: no new connections; finishing requests");
-    let _ = stop_public.send(true);
+    let Serving { stop_public, stop_admin, public, _admin } = serving;
+    let requests = gateway.lifecycle.in_flight();
+    if signal.is_none() {
+        // The successor answers for itself from here on.
+        let _ = stop_admin.send(true);
+        tracing::info!(requests, "another process serves: no new connections; finishing requests");
+    } else {
+        tracing::info!(requests, "SIGTERM: no new connections; finishing requests");
+    }
+    let delay = signal.map_or(Duration::ZERO, |_| gateway.settings.shutdown_delay);
+    let ended = async {
+        tokio::time::sleep(delay).await;
+        let _ = stop_public.send(true);
+        drain(gateway, public).await
+    };
     tokio::select! {
-        ended = drain(gateway, public) => Ok(ended),
-        _ = signals.next() => {
+        ended = ended => Ok(ended),
+        () = signals.next_but_quit() => {
             tracing::info!("second signal: ending at once");
             Ok(Ended::AtOnce)
         }

@@ -17,6 +17,7 @@ use pingora::time::fast_timeout::fast_sleep;
 use tokio::task::unconstrained;
 use tokio::time::{Interval, MissedTickBehavior};
 
+use crate::lifecycle::Lifecycle;
 use crate::live::Live;
 use crate::proxy::Proxy;
 use crate::request_road::{self, under_way};
@@ -29,16 +30,22 @@ const BEAT: Duration = Duration::from_millis(250);
 /// bounds each read of one that is not, however many.
 const HEAD_WITHIN: Duration = Duration::from_secs(70);
 
+/// How long a connection that is kept open may bring another request when we end.
+const LAST_REQUEST: Duration = Duration::from_secs(2);
+
 /// Pingora's proxy, with each exchange raced against the end of its session.
 pub struct UntilSessionEnds {
     proxy: Arc<HttpProxy<Proxy>>,
     live: Arc<Live>,
     sessions: Arc<Sessions>,
+    lifecycle: Arc<Lifecycle>,
 }
 
 impl UntilSessionEnds {
     pub fn new(proxy: HttpProxy<Proxy>, live: Arc<Live>) -> Self {
-        Self { proxy: Arc::new(proxy), sessions: Arc::clone(&live.current().sessions), live }
+        let gateway = live.current();
+        let (sessions, lifecycle) = (Arc::clone(&gateway.sessions), Arc::clone(&gateway.lifecycle));
+        Self { proxy: Arc::new(proxy), live, sessions, lifecycle }
     }
 }
 
@@ -50,6 +57,7 @@ impl HttpServerApp for UntilSessionEnds {
         exchange: ServerSession,
         shutdown: &ShutdownWatch,
     ) -> Option<ReusedHttpStream> {
+        let _open = self.lifecycle.open();
         let comes_in_pieces = exchange.as_http1().is_some();
         let mut exchange = self.proxy.process_new_http(exchange, shutdown);
         under_way::scope(async {
@@ -91,7 +99,10 @@ impl HttpServerApp for UntilSessionEnds {
         HttpServerApp::server_options(&*self.proxy)
     }
 
+    /// When no new connection is taken any more. Pingora closes those that are kept open between two requests at once, and
+    /// with them a request that is on its way; left alone they are told with their next answer.
     async fn http_cleanup(&self) {
+        let _ = tokio::time::timeout(LAST_REQUEST, self.lifecycle.until_closed()).await;
         self.proxy.http_cleanup().await;
     }
 }

@@ -59,6 +59,8 @@ pub(crate) fn settings() -> Settings {
         control_socket: None,
         second_opinion: false,
         log: LogSettings { level: "info".to_owned(), format: LogFormat::Json, access: true },
+        upgrade_socket: None,
+        shutdown_delay: Duration::ZERO,
         shutdown_timeout: Duration::from_secs(30),
     }
 }

@@ -13,6 +13,7 @@ pub mod http1;
 pub mod idp;
 pub mod issuers;
 pub use issuer;
+pub mod load;
 #[cfg(feature = "peers")]
 pub mod oracle;
 pub mod raw;

@@ -136,12 +136,24 @@ pub(crate) static ROOT: Table = Table {
             "no control API",
             "path of the Unix socket of the control API, at most 100 bytes; its directory must exist",
         ),
+        Key::optional(
+            "upgrade_socket",
+            Kind::File,
+            "no `samlgate run --upgrade`",
+            "path of the Unix socket over which a new process takes the listeners over, at most 100 bytes; its directory must exist",
+        ),
         Key::optional("log", Kind::Section(&server::LOG), "its defaults", "what is logged, and how"),
+        Key::optional(
+            "shutdown_delay",
+            Kind::Duration { min: seconds(0), max: seconds(3600) },
+            "`0s`",
+            "how long after SIGTERM new connections are still taken while `/readyz` says no, so that a balancer has noticed",
+        ),
         Key::optional(
             "shutdown_timeout",
             Kind::Duration { min: seconds(0), max: seconds(3600) },
             "`30s`",
-            "how long requests in flight may take after SIGTERM",
+            "how long requests in flight may take after that",
         ),
     ],
     later: &["proxy_protocol", "control_token_file", "audit", "branding", "tracing", "otlp"],
@@ -179,7 +191,11 @@ pub(crate) fn read(root: &Section<'_>, findings: &mut Findings) -> Option<Settin
     });
     let keys_dir = server::keys_dir(root, findings);
     let second_opinion = server::second_opinion(root, keys_dir.as_deref(), findings);
-    let control_socket = server::control_socket(root, findings);
+    let control_socket = server::socket_file("control_socket", root, findings);
+    let upgrade_socket = server::socket_file("upgrade_socket", root, findings);
+    if control_socket.is_some() && control_socket == upgrade_socket {
+        findings.refuse(root.place("upgrade_socket"), "is that of `control_socket`", "give each a path of its own");
+    }
     let store = session::store(root);
     let replicas = session::replicas(root, store, findings);
     let around = identity_providers::Surroundings { keys_dir: keys_dir.as_deref(), store, replicas };
@@ -221,8 +237,10 @@ pub(crate) fn read(root: &Section<'_>, findings: &mut Findings) -> Option<Settin
         identity_headers,
         keys_dir,
         control_socket,
+        upgrade_socket,
         second_opinion,
         log: server::log(root),
+        shutdown_delay: root.duration("shutdown_delay").unwrap_or_default(),
         shutdown_timeout: root.duration("shutdown_timeout").unwrap_or(seconds(30)),
     })
 }

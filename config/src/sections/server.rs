@@ -140,8 +140,8 @@ pub(crate) fn keys_dir(root: &Section<'_>, findings: &mut Findings) -> Option<Pa
     file(root, "keys_dir", |path| check::keys_dir(path), findings)
 }
 
-pub(crate) fn control_socket(root: &Section<'_>, findings: &mut Findings) -> Option<PathBuf> {
-    file(root, "control_socket", |path| check::socket_file(path), findings)
+pub(crate) fn socket_file(key: &'static str, root: &Section<'_>, findings: &mut Findings) -> Option<PathBuf> {
+    file(root, key, |path| check::socket_file(path), findings)
 }
 
 /// samael can decrypt neither what we can nor with our keys, so that such logins would all be refused.

@@ -1,18 +1,14 @@
 //! The settings of a gateway that is about to start.
 
-use std::ffi::OsStr;
 use std::fs::Permissions;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::{Value, json};
 
-use super::output::Output;
-use super::{Gateway, Program, StartFailure};
+use super::{Gateway, Launch, Program, StartFailure};
 use crate::idp::Idp;
 use crate::upstream::Upstream;
 
@@ -168,19 +164,12 @@ impl GatewayBuilder {
     pub async fn try_start(self) -> Result<Gateway, StartFailure> {
         let folder = tempfile::Builder::new().prefix("samlgate-").tempdir().expect("a temporary folder can be made");
         let config = self.write_files(folder.path());
-        let arguments: [&OsStr; 3] = ["run".as_ref(), "--config".as_ref(), config.as_os_str()];
-        let mut child = self
-            .program
-            .command(arguments)
-            .current_dir(folder.path())
-            .envs(self.environment.iter().map(|(name, value)| (name, value)))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|error| panic!("{} cannot be started: {error}", self.program.path.display()));
-        let output = Arc::new(Output::default());
-        output.clone().read(child.stdout.take().expect("stdout is piped"));
-        output.clone().read(child.stderr.take().expect("stderr is piped"));
+        let launch = Launch {
+            program: self.program.clone(),
+            environment: self.environment.clone(),
+            folder: folder.path().to_owned(),
+        };
+        let (child, output) = launch.run(&[], &config);
         let mut gateway = Gateway {
             public_url: self.public_url(),
             listen: self.listen,
@@ -188,6 +177,7 @@ impl GatewayBuilder {
             config,
             child,
             output,
+            launch,
             client: reqwest::Client::builder().no_proxy().build().expect("a client without TLS can be made"),
             _folder: folder,
         };

@@ -99,8 +99,35 @@ pub struct Gateway {
     config: PathBuf,
     child: Child,
     output: Arc<Output>,
+    launch: Launch,
     client: reqwest::Client,
     _folder: TempDir,
+}
+
+/// How the process was started, and another can be.
+struct Launch {
+    program: Program,
+    environment: Vec<(String, String)>,
+    folder: PathBuf,
+}
+
+impl Launch {
+    fn run(&self, more: &[&str], config: &Path) -> (Child, Arc<Output>) {
+        let arguments = ["run"].iter().chain(more).chain(["--config"].iter()).map(OsStr::new);
+        let mut child = self
+            .program
+            .command(arguments.chain([config.as_os_str()]))
+            .current_dir(&self.folder)
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{} cannot be started: {error}", self.program.path.display()));
+        let output = Arc::new(Output::default());
+        output.clone().read(child.stdout.take().expect("stdout is piped"));
+        output.clone().read(child.stderr.take().expect("stderr is piped"));
+        (child, output)
+    }
 }
 
 impl Gateway {
@@ -241,6 +268,33 @@ impl Gateway {
             Ok(status) => status.expect("an own child can be waited for"),
             Err(_) => panic!("samlgate still runs; its log:\n{}", self.log().join("\n")),
         }
+    }
+
+    /// Starts another process that takes the place of this one, waits until this one has ended, and says how it did. From
+    /// then on this value stands for the other.
+    ///
+    /// # Errors
+    /// The other process ended instead.
+    pub async fn upgrade(&mut self) -> Result<ExitStatus, StartFailure> {
+        let (mut child, output) = self.launch.run(&["--upgrade"], &self.config);
+        let status = tokio::select! {
+            status = self.child.wait() => status.expect("an own child can be waited for"),
+            failed = child.wait() => {
+                output.closed().await;
+                return Err(StartFailure { status: failed.ok(), output: output.lines().join("\n") });
+            }
+            () = tokio::time::sleep(PATIENCE) => {
+                return Err(StartFailure { status: None, output: output.lines().join("\n") });
+            }
+        };
+        self.child = child;
+        self.output = output;
+        Ok(status)
+    }
+
+    /// Sends SIGQUIT and does not wait.
+    pub fn quit(&self) {
+        self.signal(Signal::SIGQUIT);
     }
 
     /// SIGTERM, then the end of the process.

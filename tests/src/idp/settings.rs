@@ -28,6 +28,11 @@ impl User {
         ]
     }
 
+    /// An engineer whose address holds the number.
+    pub fn numbered(number: usize) -> Self {
+        Self::demo(&format!("user{number}"), "Some", "Body", &format!("{number:024x}"), &["engineers"])
+    }
+
     fn demo(username: &str, firstname: &str, lastname: &str, id: &str, groups: &[&str]) -> Self {
         Self {
             username: username.to_owned(),
