@@ -1,7 +1,8 @@
-//! The suite of other proxies in front, which ask samlgate about each request: Debian's nginx and Caddy with the samples of
-//! `docs/fronts`, and nginx behind HAProxy. `tests/fronts/run` installs them and runs the binary `fronts`.
+//! The suite of other proxies in front: Debian's nginx and Caddy with the samples of `docs/fronts`, which ask samlgate about
+//! each request, nginx behind HAProxy, and HAProxy before two samlgates that change under load. `tests/fronts/run` installs them and runs the binary `fronts`.
 
 mod cases;
+mod changes;
 mod server;
 
 use std::process::ExitCode;
@@ -16,18 +17,27 @@ use crate::suite::{self, Check, checks};
 struct Arguments {
     /// Only this one; may be given again
     #[arg(long, value_enum, value_name = "NAME")]
-    only: Vec<Kind>,
+    only: Vec<Part>,
 
     /// Names every check and runs none
     #[arg(long)]
     list: bool,
 }
 
-/// What stands in front.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Kind {
+enum Part {
     Nginx,
     /// nginx, with HAProxy before it.
+    BehindHaproxy,
+    Caddy,
+    /// What changes under load, behind HAProxy and without it.
+    Changes,
+}
+
+/// What stands in front and asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Nginx,
     BehindHaproxy,
     Caddy,
 }
@@ -57,12 +67,16 @@ macro_rules! cases {
     };
 }
 
-impl Kind {
+impl Part {
     fn checks(self) -> Vec<Check> {
         match self {
             Self::Nginx => cases!(Kind::Nginx),
             Self::BehindHaproxy => cases!(Kind::BehindHaproxy),
             Self::Caddy => cases!(Kind::Caddy),
+            Self::Changes => checks![
+                "ten reloads, two of them refused, and another process: no request fails" => changes::reloads_and_an_upgrade(),
+                "a rolling restart of two replicas behind HAProxy: no request fails" => changes::a_rolling_restart(),
+            ],
         }
     }
 
@@ -73,12 +87,12 @@ impl Kind {
 
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let kinds = Kind::value_variants().iter().filter(|kind| arguments.only.is_empty() || arguments.only.contains(kind));
+    let parts = Part::value_variants().iter().filter(|part| arguments.only.is_empty() || arguments.only.contains(part));
     if arguments.list {
-        for kind in kinds {
-            kind.checks().iter().for_each(|(claim, _)| println!("{}: {claim}", kind.name()));
+        for part in parts {
+            part.checks().iter().for_each(|(claim, _)| println!("{}: {claim}", part.name()));
         }
         return ExitCode::SUCCESS;
     }
-    suite::run(kinds.map(|kind| (kind.name(), kind.checks())))
+    suite::run(parts.map(|part| (part.name(), part.checks())))
 }

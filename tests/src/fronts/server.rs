@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
 use super::Kind;
-use crate::gateway::free_port;
+use crate::gateway::{Gateway, free_port};
 use crate::replicas::until;
 
 const START: Duration = Duration::from_secs(30);
@@ -51,7 +51,7 @@ impl Front {
     }
 }
 
-fn loopback(port: u16) -> SocketAddr {
+pub(super) fn loopback(port: u16) -> SocketAddr {
     (Ipv4Addr::LOCALHOST, port).into()
 }
 
@@ -112,6 +112,21 @@ async fn haproxy(folder: &Path, port: u16, behind: u16) -> Child {
     );
     let file = folder.join("haproxy.cfg");
     std::fs::write(&file, settings).expect("the settings can be written");
+    let mut command = Command::new("haproxy");
+    command.arg("-db").arg("-f").arg(&file);
+    started(command, port).await
+}
+
+/// HAProxy with the sample for two replicas.
+pub(super) async fn balancer(folder: &Path, port: u16, replicas: &[Gateway; 2]) -> Child {
+    let [one, two] = replicas;
+    let changes = [
+        ("bind 127.0.0.1:8000", format!("bind 127.0.0.1:{port}")),
+        ("127.0.0.1:8081 port 9091", format!("{} port {}", one.address(), one.admin_address().port())),
+        ("127.0.0.1:8082 port 9092", format!("{} port {}", two.address(), two.admin_address().port())),
+    ];
+    let file = folder.join("haproxy.cfg");
+    std::fs::write(&file, sample("haproxy.cfg", &changes)).expect("the settings can be written");
     let mut command = Command::new("haproxy");
     command.arg("-db").arg("-f").arg(&file);
     started(command, port).await

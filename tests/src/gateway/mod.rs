@@ -292,6 +292,16 @@ impl Gateway {
         Ok(status)
     }
 
+    /// SIGTERM, the end of the process, and another one with its settings; how the first ended.
+    ///
+    /// # Errors
+    /// The other process did not become ready.
+    pub async fn restart(&mut self) -> Result<ExitStatus, StartFailure> {
+        let status = self.stop().await;
+        (self.child, self.output) = self.launch.run(&[], &self.config);
+        self.becomes_ready().await.map(|()| status)
+    }
+
     /// Sends SIGQUIT and does not wait.
     pub fn quit(&self) {
         self.signal(Signal::SIGQUIT);
