@@ -90,6 +90,8 @@ pub struct Settings {
     /// `second_opinion`: samael must accept each login too. Only in a build that has it.
     pub second_opinion: bool,
     pub log: LogSettings,
+    /// `audit`: the audit log; none where absent.
+    pub audit: Option<AuditSettings>,
     /// `shutdown_delay`: how long after SIGTERM new connections are taken; default 0.
     pub shutdown_delay: Duration,
     /// `shutdown_timeout`: how long requests in flight may take after SIGTERM.
@@ -119,6 +121,7 @@ impl Settings {
             ("upgrade_socket", self.upgrade_socket != other.upgrade_socket),
             ("second_opinion", self.second_opinion != other.second_opinion),
             ("log", self.log != other.log),
+            ("audit", self.audit != other.audit),
         ]
         .into_iter()
         .filter_map(|(name, differs)| differs.then_some(name))
@@ -601,6 +604,22 @@ pub enum Claim {
     Groups,
     NameId,
     Attribute(String),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditSettings {
+    /// Lines are appended to it; it need not exist.
+    pub file: PathBuf,
+    pub identity: AuditIdentity,
+}
+
+/// How the audit log names persons.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuditIdentity {
+    /// By a reference, as the log does.
+    Hash,
+    /// By unique id and e-mail address, too.
+    Clear,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,6 +4,7 @@
 //! lies under the prefix; `proxy` is the thin adapter to Pingora.
 
 pub mod admin;
+pub mod audit;
 pub mod cli;
 pub mod control;
 pub mod decide;

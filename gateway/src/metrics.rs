@@ -39,6 +39,8 @@ pub struct Metrics {
     addresses_held: IntGaugeVec,
     certificate_not_after: GaugeVec,
     upstream_healthy: IntGaugeVec,
+    /// Events that did not reach the audit log.
+    pub audit_lost: IntCounter,
     reloads: IntCounterVec,
     reload_success: IntGauge,
     #[cfg(feature = "second-opinion")]
@@ -282,6 +284,11 @@ impl Metrics {
                 &registry,
                 "samlgate_late_heads_total",
                 "Connections that were cut off because the head of a request took too long.",
+            )?,
+            audit_lost: counter(
+                &registry,
+                "samlgate_audit_events_lost_total",
+                "Events that did not reach the audit log: its file could not be written fast enough, or not at all.",
             )?,
             upstream_healthy: gauges(
                 &registry,

@@ -10,6 +10,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 use config::{ConfigErrors, Loaded, StoreSettings, Warning};
 use tokio::signal::unix::Signal;
 
+use crate::audit::Event;
 use crate::idps::Refreshers;
 use crate::live::Live;
 use crate::shared::SetupError;
@@ -90,12 +91,18 @@ impl Reloader {
                 metrics.settings_taken(SystemTime::now().into());
                 warnings.iter().for_each(|warning| tracing::warn!("settings: {warning}"));
                 tracing::info!("settings are read again ({why}) and hold from now on");
+                self.audit("settings_taken");
             }
             Err(error) => {
                 metrics.reloaded(false);
                 tracing::error!("settings were read again ({why}) and are refused; those from before stay: {error}");
+                self.audit("settings_refused");
             }
         }
+    }
+
+    fn audit(&self, event: &'static str) {
+        self.live.current().audit.note(&Event { event, ..Event::default() });
     }
 
     async fn take(&mut self) -> Result<Vec<Warning>, ReloadError> {

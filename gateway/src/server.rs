@@ -26,6 +26,7 @@ use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
 use crate::admin::Admin;
+use crate::audit::Event;
 use crate::control::{self, Control};
 use crate::idps::{self, Refreshers};
 use crate::live::Live;
@@ -123,6 +124,7 @@ fn serve(settings: Settings, source: Source, start: Start) -> Result<Ended, Serv
         gateway.metrics.listener_certificate_ends(end);
     }
     gateway.metrics.settings_taken(SystemTime::now().into());
+    gateway.audit.note(&Event { event: "started", ..Event::default() });
     let mut refreshers = Refreshers::new(admin_runtime.handle().clone());
     refreshers.serve(&gateway.idps, &gateway.metrics);
     let reloader = Reloader { live, source, certificate, refreshers };
@@ -134,6 +136,7 @@ fn serve(settings: Settings, source: Source, start: Start) -> Result<Ended, Serv
 
     let serving = Serving { stop_public, stop_admin, public, _admin: admin };
     let ended = admin_runtime.block_on(until_ended(&gateway, signals, handover, serving));
+    gateway.audit.note(&Event { event: "ended", ..Event::default() });
     runtime.shutdown_background();
     admin_runtime.shutdown_background();
     ended

@@ -6,6 +6,7 @@ use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use config::{Origin, Settings, StoreSettings};
 use saml_core::{IdpId, Signer, TrustError};
 
+use crate::audit::{Audit, AuditError, Person};
 use crate::decide::{Hosts, Policy};
 use crate::forms::Forms;
 use crate::identity_headers::{ClaimValues, IdentityHeaders};
@@ -41,6 +42,7 @@ pub struct Gateway {
     pub rooms: Rooms,
     pub verifier: Arc<Verifier>,
     pub forms: Arc<Forms>,
+    pub audit: Arc<Audit>,
     pub metrics: Arc<Metrics>,
     pub requests: RequestMetrics,
     pub lifecycle: Arc<Lifecycle>,
@@ -63,6 +65,8 @@ pub enum SetupError {
     Trust(#[from] TrustError),
     #[error(transparent)]
     Upstream(#[from] UpstreamTlsError),
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     #[error("the keys `seal` or `index` in keys_dir are others: sessions lie under them, restart samlgate")]
     StoreKeys,
     #[error(
@@ -78,6 +82,7 @@ struct Lasting {
     verifier: Arc<Verifier>,
     forms: Arc<Forms>,
     metrics: Arc<Metrics>,
+    audit: Arc<Audit>,
     lifecycle: Arc<Lifecycle>,
 }
 
@@ -106,12 +111,14 @@ impl Gateway {
             max_per_user: settings.session.max_per_user,
             idps: idp_ids(&settings),
         };
+        let metrics = Arc::new(Metrics::new()?);
         let lasting = Lasting {
             cookies,
             sessions: Arc::new(Sessions::new(store, &limits)),
             verifier: Arc::new(Verifier::new(settings.threads)),
             forms: Arc::new(Forms::new(&keys, settings.service_provider.entity_id.as_str())?),
-            metrics: Arc::new(Metrics::new()?),
+            audit: Arc::new(Audit::open(settings.audit.as_ref(), metrics.audit_lost.clone())?),
+            metrics,
             lifecycle: Arc::default(),
         };
         let limits = Arc::new(Limits::new(&settings.limits));
@@ -150,6 +157,7 @@ impl Gateway {
             sessions: Arc::clone(&self.sessions),
             verifier: Arc::clone(&self.verifier),
             forms: Arc::clone(&self.forms),
+            audit: Arc::clone(&self.audit),
             metrics: Arc::clone(&self.metrics),
             lifecycle: Arc::clone(&self.lifecycle),
         };
@@ -165,7 +173,7 @@ impl Gateway {
     }
 
     fn of(settings: Settings, lasting: Lasting, parts: Parts) -> Result<Self, SetupError> {
-        let Lasting { cookies, sessions, verifier, forms, metrics, lifecycle } = lasting;
+        let Lasting { cookies, sessions, verifier, forms, metrics, audit, lifecycle } = lasting;
         let Parts { idps, limits, upstreams, rooms, keys } = parts;
         Ok(Self {
             policy: Policy::from_settings(&settings),
@@ -180,6 +188,7 @@ impl Gateway {
             verifier,
             forms,
             requests: metrics.of_routes(&settings),
+            audit,
             metrics,
             lifecycle,
             random: SystemRandom::new(),
@@ -258,6 +267,11 @@ impl Gateway {
     /// How logs name a person.
     pub fn user_ref(&self, idp: &IdpId, unique_id: &str) -> String {
         self.keys.user_ref(idp, unique_id)
+    }
+
+    /// How the audit log names a person.
+    pub fn audited(&self, idp: &IdpId, unique_id: &str, email: Option<&str>) -> Person {
+        self.audit.person(self.user_ref(idp, unique_id), unique_id, email)
     }
 
     /// Where a login with this IdP begins.

@@ -252,6 +252,20 @@ pub(crate) fn socket_file(path: &FilePath) -> Result<(), Fault> {
     }
 }
 
+/// One that is made where it is not there.
+pub(crate) fn appended_file(path: &FilePath) -> Result<(), Fault> {
+    let shown = path.display();
+    if path.is_dir() {
+        return Err(Fault::new(format!("is a directory: {shown}"), "name a file in it"));
+    }
+    match path.parent().filter(|directory| *directory != FilePath::new("")).map(fs::metadata) {
+        None | Some(Ok(_)) => Ok(()),
+        Some(Err(error)) => {
+            Err(Fault::new(format!("lies where nothing can be written: {shown}: {error}"), "create its directory"))
+        }
+    }
+}
+
 /// A secret that others can read is nobody's secret. Its group may read it, for that is how Kubernetes hands a
 /// Secret to a process that is not root.
 fn not_for_others(path: &FilePath, secret: &str) -> Result<(), Fault> {

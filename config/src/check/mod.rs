@@ -11,8 +11,8 @@ pub(crate) use address::{authority, certificate_name, network, origin, redis_ser
 pub(crate) use domain::{cookie_domain, is_of_domain};
 pub use file::EXPIRY_WARNING_DAYS;
 pub(crate) use file::{
-    CertificateSource, authorities, certificates, client_certificate, holds_decryption_key, keys_dir, metadata,
-    missing_shared_keys, password, revocations_file, socket_file, tls_certificate, tls_key,
+    CertificateSource, appended_file, authorities, certificates, client_certificate, holds_decryption_key, keys_dir,
+    metadata, missing_shared_keys, password, revocations_file, socket_file, tls_certificate, tls_key,
 };
 pub(crate) use header::header_name;
 pub(crate) use nearest::nearest;

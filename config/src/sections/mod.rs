@@ -144,6 +144,12 @@ pub(crate) static ROOT: Table = Table {
         ),
         Key::optional("log", Kind::Section(&server::LOG), "its defaults", "what is logged, and how"),
         Key::optional(
+            "audit",
+            Kind::Section(&server::AUDIT),
+            "no audit log",
+            "who signed in and out, and who was refused",
+        ),
+        Key::optional(
             "shutdown_delay",
             Kind::Duration { min: seconds(0), max: seconds(3600) },
             "`0s`",
@@ -156,7 +162,7 @@ pub(crate) static ROOT: Table = Table {
             "how long requests in flight may take after that",
         ),
     ],
-    later: &["proxy_protocol", "control_token_file", "audit", "branding", "tracing", "otlp"],
+    later: &["proxy_protocol", "control_token_file", "branding", "tracing", "otlp"],
 };
 
 /// A choice that the settings offer, by its word.
@@ -240,6 +246,7 @@ pub(crate) fn read(root: &Section<'_>, findings: &mut Findings) -> Option<Settin
         upgrade_socket,
         second_opinion,
         log: server::log(root),
+        audit: server::audit(root, findings),
         shutdown_delay: root.duration("shutdown_delay").unwrap_or_default(),
         shutdown_timeout: root.duration("shutdown_timeout").unwrap_or(seconds(30)),
     })

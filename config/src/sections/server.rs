@@ -9,7 +9,7 @@ use ipnet::IpNet;
 
 use super::{Word, accept, file};
 use crate::check;
-use crate::settings::{LogFormat, LogSettings, LoginLimits, TlsFiles};
+use crate::settings::{AuditIdentity, AuditSettings, LogFormat, LogSettings, LoginLimits, TlsFiles};
 use crate::source::Findings;
 use crate::table::{Choices, Key, Kind, Section, Table};
 
@@ -49,6 +49,30 @@ pub(crate) static LOG: Table = Table {
         Key::optional("access", Kind::Boolean, "`true`", "one line for each request"),
     ],
     later: &[],
+};
+
+pub(crate) static AUDIT: Table = Table {
+    title: "audit",
+    about: "Security events as lines of JSON, see docs/audit.md; apart from the log, for they are kept for longer.",
+    keys: &[
+        Key::required(
+            "file",
+            Kind::File,
+            "where lines are appended; made where it is not there. `/dev/stderr` in a container",
+        ),
+        Key::optional(
+            "identity",
+            Kind::Choice(IDENTITIES.words),
+            "`hash`",
+            "how persons are named: `hash`, by the reference that the log has; `clear`, by unique id and e-mail address as well",
+        ),
+    ],
+    later: &[],
+};
+
+static IDENTITIES: Word<AuditIdentity> = Word {
+    words: &Choices { values: &["hash", "clear"], later: &[] },
+    meanings: &[AuditIdentity::Hash, AuditIdentity::Clear],
 };
 
 static LEVELS: Choices = Choices { values: &["trace", "debug", "info", "warn", "error"], later: &[] };
@@ -165,6 +189,16 @@ pub(crate) fn log(root: &Section<'_>) -> LogSettings {
         format: FORMATS.meaning(log.choice("format")).unwrap_or(LogFormat::Json),
         access: log.boolean("access").unwrap_or(true),
     }
+}
+
+pub(crate) fn audit(root: &Section<'_>, findings: &mut Findings) -> Option<AuditSettings> {
+    if !root.stands("audit") {
+        return None;
+    }
+    let audit = root.section("audit");
+    let identity = IDENTITIES.meaning(audit.choice("identity")).unwrap_or(AuditIdentity::Hash);
+    let file = file(&audit, "file", |path| check::appended_file(path), findings)?;
+    Some(AuditSettings { file, identity })
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use saml_core::{IdpId, Timestamp};
 use serde::Serialize;
 
 use super::types::{Filter, ListedSession, Listing, Problem, REVOCATIONS, Revoked, RevokedEffect, SESSIONS, Selector};
+use crate::audit::Event;
 use crate::identity_jwt::session_reference;
 use crate::live::Live;
 use crate::session::{Effect, EndedSession, Revocation, SessionKey, StoreError, StoredSession, Target};
@@ -280,6 +281,13 @@ impl Api {
                 user.r#ref = self.0.user_ref(&session.idp, &session.unique_id),
                 "signed out by an administrator"
             );
+            self.0.audit.note(&Event {
+                event: "session_revoked",
+                idp: Some(session.idp.as_str()),
+                session: Some(session_reference(&session.key)),
+                person: Some(self.0.audited(&session.idp, &session.unique_id, None)),
+                ..Event::default()
+            });
         }
         let (mut session, mut idp, mut user, mut group) = (None, None, None, None);
         let kind = match target {
@@ -309,6 +317,13 @@ impl Api {
             sessions.ended = revoked.ended,
             "sessions revoked over the control socket"
         );
+        self.0.audit.note(&Event {
+            event: "revocation",
+            target: Some(kind),
+            group,
+            ended: u64::try_from(revoked.ended).ok(),
+            ..Event::default()
+        });
     }
 }
 

@@ -16,6 +16,7 @@ use saml_core::{
 };
 
 use super::{Call, resume, set_cookie};
+use crate::audit::Event;
 use crate::identity_jwt::session_reference;
 use crate::idps::{Idp, LiveIdp};
 use crate::login::{self, Homecoming};
@@ -145,6 +146,20 @@ async fn welcome(
         user.r#ref = gateway.user_ref(login.idp(), &login.identity().unique_id),
         "login accepted"
     );
+    if gateway.audit.is_on() {
+        let identity = login.identity();
+        gateway.audit.note(&Event {
+            event: "login",
+            request: Some(call.request_id),
+            client: Some(call.client.to_string()),
+            idp: Some(login.idp().as_str()),
+            session: Some(session_reference(&session)),
+            person: Some(gateway.audited(login.idp(), &identity.unique_id, Some(&identity.email))),
+            assertion: Some(login.assertion_id()),
+            certificate: Some(login.signed_with().to_string()),
+            ..Event::default()
+        });
+    }
     let mut answer = redirect(StatusCode::SEE_OTHER, landing);
     set_cookie(&mut answer, &call.gateway.cookies.session_cookie(&ticket, max_age));
     Ok(answer)
@@ -317,6 +332,14 @@ fn report(call: &Call<'_>, refusal: &Refusal, idp: Option<&IdpId>) {
         refusal.cure = refusal.cure(),
         "login refused: {refusal}"
     );
+    call.gateway.audit.note(&Event {
+        event: "login_refused",
+        request: Some(call.request_id),
+        client: Some(call.client.to_string()),
+        idp: Some(idp).filter(|idp| !idp.is_empty()),
+        code: Some(refusal.code()),
+        ..Event::default()
+    });
 }
 
 fn unknown() -> End {

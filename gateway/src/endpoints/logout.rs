@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http::{Method, StatusCode};
 
 use super::{Call, depart, set_cookie};
+use crate::audit::Event;
 use crate::identity_jwt::session_reference;
 use crate::idps::{Idp, LiveIdp};
 use crate::login::Departure;
@@ -79,6 +80,16 @@ async fn end(call: &Call<'_>, session: &Session) -> Result<(), Refusal> {
         user.r#ref = gateway.user_ref(&session.record.idp, &session.record.unique_id),
         "signed out"
     );
+    let (idp, record) = (&session.record.idp, &session.record);
+    gateway.audit.note(&Event {
+        event: "logout",
+        request: Some(call.request_id),
+        client: Some(call.client.to_string()),
+        idp: Some(idp.as_str()),
+        session: Some(session_reference(&session.key)),
+        person: Some(gateway.audited(idp, &record.unique_id, Some(&record.email))),
+        ..Event::default()
+    });
     Ok(())
 }
 

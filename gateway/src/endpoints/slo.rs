@@ -13,6 +13,7 @@ use saml_core::{
 };
 
 use super::{Call, depart, logout, set_cookie};
+use crate::audit::Event;
 use crate::identity_jwt::session_reference;
 use crate::idps::LiveIdp;
 use crate::metrics::{Initiator, LogoutResult};
@@ -96,6 +97,15 @@ async fn end(call: &Call<'_>, request: &VerifiedLogoutRequest, idp: &LiveIdp) ->
             user.r#ref = gateway.user_ref(request.idp(), &session.unique_id),
             "signed out by the identity provider"
         );
+        gateway.audit.note(&Event {
+            event: "logout_by_idp",
+            request: Some(call.request_id),
+            client: Some(call.client.to_string()),
+            idp: Some(request.idp().as_str()),
+            session: Some(session_reference(&session.key)),
+            person: Some(gateway.audited(request.idp(), &session.unique_id, None)),
+            ..Event::default()
+        });
     }
     let result = if ended.is_empty() { LogoutResult::NoSession } else { LogoutResult::Ended };
     gateway.metrics.logout(request.idp().as_str(), Initiator::Idp, result);

@@ -10,6 +10,7 @@ use pingora::proxy::Session as Exchange;
 use super::Journey;
 use super::journey::{Outcome, client_address};
 use super::under_way::{self, UnderWay};
+use crate::audit::Event;
 use crate::decide::{Identity, Permit};
 use crate::identity_jwt::session_reference;
 use crate::loop_cause::LoopCause;
@@ -22,6 +23,20 @@ pub(super) fn note_refusal(gateway: &Gateway, journey: &mut Journey, refusal: &R
     journey.refusal = Some(refusal.code());
     gateway.metrics.refused(refusal.code());
     report(gateway, journey, refusal);
+    if let (Some(session), Refusal::NotInAllowedGroup { .. } | Refusal::NotAllowed | Refusal::NotOfAllowedIdp { .. }) =
+        (&journey.session, refusal)
+    {
+        let record = &session.record;
+        gateway.audit.note(&Event {
+            event: "access_denied",
+            request: Some(journey.request_id.as_str()),
+            idp: Some(record.idp.as_str()),
+            session: Some(session_reference(&session.key)),
+            person: Some(gateway.audited(&record.idp, &record.unique_id, Some(&record.email))),
+            code: Some(refusal.code()),
+            ..Event::default()
+        });
+    }
 }
 
 /// Why a request was turned away. Not for callers without a session: polling pages would fill the log.

@@ -3,6 +3,7 @@
 
 mod asked;
 mod attacks;
+mod audit;
 mod check;
 mod control;
 mod encrypted;
