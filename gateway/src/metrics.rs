@@ -18,6 +18,7 @@ use crate::session::StreamEnd;
 const NO_ROUTE: &str = "samlgate";
 
 const REQUEST_BUCKETS: &[f64] = &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+const STORE_BUCKETS: &[f64] = &[0.0001, 0.000_25, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5];
 const VERIFY_BUCKETS: &[f64] = &[0.000_025, 0.000_05, 0.000_1, 0.000_2, 0.000_4, 0.001, 0.0025, 0.01, 0.05];
 
 pub struct Metrics {
@@ -32,6 +33,8 @@ pub struct Metrics {
     logouts: IntCounterVec,
     streams_ended: IntCounterVec,
     store_errors: IntCounterVec,
+    /// Of Redis alone.
+    pub store_seconds: Histogram,
     forms: IntCounterVec,
     metadata_refresh: IntCounterVec,
     metadata_success: IntGaugeVec,
@@ -222,6 +225,14 @@ impl Metrics {
                 "samlgate_session_store_errors_total",
                 "Operations that the session store did not answer.",
                 &["op"],
+            )?,
+            store_seconds: histogram(
+                &registry,
+                HistogramOpts::new(
+                    "samlgate_session_store_duration_seconds",
+                    "One command to the session store, or several at once, and back; with Redis alone.",
+                )
+                .buckets(STORE_BUCKETS.to_vec()),
             )?,
             forms: counters(
                 &registry,

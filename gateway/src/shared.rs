@@ -103,7 +103,8 @@ impl Gateway {
         warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         let domain = settings.session.cookie_domain.as_deref();
         let cookies = domain.map_or(CookieScope::Host, |domain| CookieScope::Domain(domain.into()));
-        let store = store(&settings, &keys, &cookies)?;
+        let metrics = Arc::new(Metrics::new()?);
+        let store = store(&settings, &keys, &cookies, &metrics)?;
         let limits = SessionLimits {
             idle_timeout: settings.session.idle_timeout,
             max_cached: settings.session.max_sessions,
@@ -111,7 +112,6 @@ impl Gateway {
             max_per_user: settings.session.max_per_user,
             idps: idp_ids(&settings),
         };
-        let metrics = Arc::new(Metrics::new()?);
         let lasting = Lasting {
             cookies,
             sessions: Arc::new(Sessions::new(store, &limits)),
@@ -344,13 +344,18 @@ fn idp_ids(settings: &Settings) -> Vec<IdpId> {
     settings.identity_providers.iter().map(|idp| idp.id.clone()).collect()
 }
 
-fn store(settings: &Settings, keys: &Keys, cookies: &CookieScope) -> Result<Arc<dyn SessionStore>, KeyError> {
+fn store(
+    settings: &Settings,
+    keys: &Keys,
+    cookies: &CookieScope,
+    metrics: &Metrics,
+) -> Result<Arc<dyn SessionStore>, KeyError> {
     match &settings.session.store {
         StoreSettings::Memory => Ok(Arc::new(MemoryStore::new(settings.session.max_sessions))),
         StoreSettings::Redis(redis) => {
             let keys = keys.store().ok_or(KeyError::NotShared { name: "seal" })?;
             let owner = settings.service_provider.entity_id.as_str();
-            Ok(Arc::new(RedisStore::new(redis, keys.clone(), owner)))
+            Ok(Arc::new(RedisStore::new(redis, keys.clone(), owner).timed(metrics.store_seconds.clone())))
         }
         StoreSettings::Sealed { revocations_file } => {
             let keys = keys.store().ok_or(KeyError::NotShared { name: "seal" })?;

@@ -1,5 +1,6 @@
 //! `docs/refusals.md` is made from the catalogues of codes: `UPDATE_DOCS=1 cargo test -p gateway --test documents`.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::fs;
 use std::path::PathBuf;
@@ -58,6 +59,34 @@ fn every_code_has_its_entry_in_the_documents() {
     for code in Refusal::catalogue().iter().chain(Rejection::catalogue()).map(|(code, _)| code) {
         assert_eq!(found.matches(&format!("| `{code}` |")).count(), 1, "{code}");
     }
+}
+
+/// Names of metrics, without what Prometheus puts behind those of a histogram.
+fn metrics_of(text: &str) -> BTreeSet<String> {
+    let families = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    families.filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_metric_has_its_row_in_the_documents() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/endpoints.md");
+    let page = fs::read_to_string(&path).unwrap();
+    let (_, table) = page.split_once("## Metrics").unwrap();
+    let (table, _) = table.split_once("\n## ").unwrap();
+    let names = table.lines().filter(|line| line.starts_with("| `samlgate_")).flat_map(|line| {
+        let cell = line.split('|').nth(1).unwrap();
+        cell.split('`').filter(|text| text.starts_with("samlgate_")).map(str::to_owned).collect::<Vec<_>>()
+    });
+    let documented: BTreeSet<String> = names.collect();
+    let source = fs::read_to_string(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src/metrics.rs")).unwrap();
+    let in_source = source.split('"').filter(|text| text.starts_with("samlgate_") && !text.contains(' '));
+    let in_source: BTreeSet<String> =
+        in_source.map(str::to_owned).filter(|name| !name.contains("second_opinion")).collect();
+    assert_eq!(documented, in_source);
+    // Those without labels are there from the start.
+    let (text, _) = gateway::metrics::Metrics::new().unwrap().render();
+    let there = metrics_of(&String::from_utf8(text).unwrap());
+    assert!(there.is_subset(&documented), "{there:?}");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use config::{RedisServer, RedisSettings, RedisTls, RedisTopology};
 use futures_util::future::try_join_all;
+use prometheus::Histogram;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::cluster::{ClusterClient, ClusterClientBuilder};
 use redis::cluster_async::ClusterConnection;
@@ -34,6 +35,8 @@ pub(super) struct Link {
     /// One attempt at a time; when the last one failed, and why.
     connecting: AsyncMutex<Option<(Instant, String)>>,
     current: Mutex<Current>,
+    /// How long Redis takes, in seconds.
+    times: Option<Histogram>,
 }
 
 #[derive(Default)]
@@ -70,7 +73,11 @@ impl Link {
         if settings.tls.is_some() {
             pingora::tls::install_default_crypto_provider();
         }
-        Self { settings, connecting: AsyncMutex::default(), current: Mutex::default() }
+        Self { settings, connecting: AsyncMutex::default(), current: Mutex::default(), times: None }
+    }
+
+    pub(super) fn time(&mut self, times: Histogram) {
+        self.times = Some(times);
     }
 
     /// # Errors
@@ -110,6 +117,7 @@ impl Link {
     }
 
     async fn ask<T: FromRedisValue>(&self, what: &Ask<'_>) -> Result<T, StoreError> {
+        let _timer = self.times.as_ref().map(Histogram::start_timer);
         let mut is_second = false;
         loop {
             let (connection, number) = self.connection().await?;

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use config::RedisSettings;
+use prometheus::Histogram;
 use redis::streams::{StreamId, StreamRangeReply, StreamReadReply};
 use redis::{Cmd, Pipeline, ToRedisArgs, cmd, pipe};
 use saml_core::{IdpId, NamedSessions, ReplayKey, RequestId, Timestamp};
@@ -68,6 +69,13 @@ impl RedisStore {
             seal: Seal::new(owner, &keys.seal),
             index: Seal::new(owner, &keys.index),
         }
+    }
+
+    /// Has each round to Redis and back, failed ones too, observed in seconds.
+    #[must_use]
+    pub fn timed(mut self, times: Histogram) -> Self {
+        self.link.time(times);
+        self
     }
 
     /// Puts `member` into a set that finds things, and says which ones are too many.
