@@ -62,6 +62,8 @@ pub struct Settings {
     pub prefix: String,
     /// `tls`: certificate and key of the public listener.
     pub tls: Option<TlsFiles>,
+    /// `proxy_protocol`: connections come from `trusted_proxies` alone, and each says first whose it is.
+    pub proxy_protocol: bool,
     /// `trusted_proxies`: whose X-Forwarded-For counts, and who may ask the verify endpoints.
     pub trusted_proxies: Vec<IpNet>,
     pub limits: LoginLimits,
@@ -112,6 +114,7 @@ impl Settings {
             ("listen", self.listen != other.listen),
             ("admin_listen", self.admin_listen != other.admin_listen),
             ("tls (there or not)", self.tls.is_some() != other.tls.is_some()),
+            ("proxy_protocol", self.proxy_protocol != other.proxy_protocol),
             ("prefix", self.prefix != other.prefix),
             ("threads", self.threads != other.threads),
             ("sp_entity_id (without one, public_url)", entity_id(self) != entity_id(other)),

@@ -26,6 +26,7 @@ pub mod loop_cause;
 pub mod metrics;
 pub mod pages;
 pub mod proxy;
+pub mod proxy_protocol;
 pub mod refusal;
 pub mod reload;
 pub mod request_road;

@@ -42,6 +42,8 @@ pub struct Metrics {
     addresses_held: IntGaugeVec,
     certificate_not_after: GaugeVec,
     upstream_healthy: IntGaugeVec,
+    /// Connections closed for the want of a PROXY header that may be believed.
+    pub bad_proxy_headers: IntCounter,
     /// Events that did not reach the audit log.
     pub audit_lost: IntCounter,
     reloads: IntCounterVec,
@@ -295,6 +297,11 @@ impl Metrics {
                 &registry,
                 "samlgate_late_heads_total",
                 "Connections that were cut off because the head of a request took too long.",
+            )?,
+            bad_proxy_headers: counter(
+                &registry,
+                "samlgate_bad_proxy_headers_total",
+                "Connections that were closed because they did not begin with a PROXY header of a trusted proxy.",
             )?,
             audit_lost: counter(
                 &registry,

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use config::{Settings, Trust};
-use pingora::apps::HttpServerApp;
+use pingora::apps::ServerApp;
 use pingora::proxy::http_proxy;
 use pingora::server::configuration::ServerConf;
 use pingora::server::{Fds, ListenFds, ShutdownWatch};
@@ -31,6 +31,7 @@ use crate::control::{self, Control};
 use crate::idps::{self, Refreshers};
 use crate::live::Live;
 use crate::proxy::Proxy;
+use crate::proxy_protocol::{Behind, ProxyProtocol};
 use crate::reload::{Reloader, Source};
 use crate::shared::{Gateway, SetupError};
 use crate::streams::{self, UntilSessionEnds};
@@ -93,8 +94,15 @@ fn serve(settings: Settings, source: Source, start: Start) -> Result<Ended, Serv
 
     let conf = Arc::new(ServerConf { threads: settings.threads, ..ServerConf::default() });
     let proxy = http_proxy(&conf, Proxy(Arc::clone(&live)));
-    let mut public = Service::new("public".to_owned(), UntilSessionEnds::new(proxy, Arc::clone(&live)));
+    let header = settings.proxy_protocol.then(|| Arc::new(ProxyProtocol::new(Arc::clone(&live))));
+    let behind_tls = header.clone().filter(|_| settings.tls.is_some());
+    let in_plain = header.filter(|_| settings.tls.is_none());
+    let public = Behind::new(UntilSessionEnds::new(proxy, Arc::clone(&live)), in_plain);
+    let mut public = Service::new("public".to_owned(), public);
     let certificate = add_listener(&mut public, &settings)?;
+    if let Some(header) = behind_tls {
+        public.endpoints().set_pre_tls_callback(header);
+    }
     let mut admin = Service::new("admin".to_owned(), Admin(Arc::clone(&live)));
     admin.add_tcp(&settings.admin_listen.to_string());
 
@@ -178,7 +186,7 @@ fn start<A>(
     shutdown: ShutdownWatch,
 ) -> JoinHandle<()>
 where
-    A: HttpServerApp + Send + Sync + 'static,
+    A: ServerApp + Send + Sync + 'static,
 {
     let mut sockets = Fds::new();
     sockets.add(address.to_string(), socket.into_raw_fd());

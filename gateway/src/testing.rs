@@ -60,6 +60,7 @@ pub(crate) fn settings() -> Settings {
         second_opinion: false,
         log: LogSettings { level: "info".to_owned(), format: LogFormat::Json, access: true },
         upgrade_socket: None,
+        proxy_protocol: false,
         audit: None,
         shutdown_delay: Duration::ZERO,
         shutdown_timeout: Duration::from_secs(30),

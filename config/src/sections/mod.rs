@@ -47,6 +47,13 @@ pub(crate) static ROOT: Table = Table {
             "IP address and port of `/metrics`, `/healthz` and `/readyz`",
         ),
         Key::optional(
+            "proxy_protocol",
+            Kind::Boolean,
+            "`false`",
+            "connections to `listen` come from `trusted_proxies` alone, and each begins with a header of the PROXY protocol, version 1 \
+             or 2, that says whose it is; others are closed",
+        ),
+        Key::optional(
             "trusted_proxies",
             Kind::List(&Kind::Text),
             "none",
@@ -162,7 +169,7 @@ pub(crate) static ROOT: Table = Table {
             "how long requests in flight may take after that",
         ),
     ],
-    later: &["proxy_protocol", "control_token_file", "branding", "tracing", "otlp"],
+    later: &["control_token_file", "branding", "tracing", "otlp"],
 };
 
 /// A choice that the settings offer, by its word.
@@ -189,6 +196,15 @@ pub(crate) fn read(root: &Section<'_>, findings: &mut Findings) -> Option<Settin
     let (listen, admin_listen) = server::listeners(root, findings);
     let tls = server::tls(root, findings);
     let trusted_proxies = server::trusted_proxies(root, findings);
+    let proxy_protocol = root.boolean("proxy_protocol").unwrap_or(false);
+    if proxy_protocol && !root.has("trusted_proxies") {
+        let cure = "write the addresses of the balancers under `trusted_proxies`";
+        findings.refuse(
+            root.place("proxy_protocol"),
+            "stands without `trusted_proxies`, so that nobody could connect",
+            cure,
+        );
+    }
     let service_provider =
         public_url.as_ref().and_then(|public_url| service_provider(root, public_url, &prefix, findings));
     let slo_url = public_url.as_ref().and_then(|public_url| {
@@ -230,6 +246,7 @@ pub(crate) fn read(root: &Section<'_>, findings: &mut Findings) -> Option<Settin
         admin_listen: admin_listen?,
         prefix,
         tls,
+        proxy_protocol,
         trusted_proxies,
         limits: server::limits(root),
         threads: server::threads(root),

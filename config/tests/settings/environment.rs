@@ -72,7 +72,7 @@ fn unknown_variables_are_mistakes() {
         "did you mean `SAMLGATE_SESSION__REDIS__PASSWORD_FILE`?",
     );
     check_mistake("SAMLGATE_", "x", "SAMLGATE_", "no known setting");
-    check_mistake("SAMLGATE_PROXY_PROTOCOL", "x", "SAMLGATE_PROXY_PROTOCOL", "not in this version");
+    check_mistake("SAMLGATE_BRANDING", "x", "SAMLGATE_BRANDING", "not in this version");
     check_mistake(
         "SAMLGATE_SESSION__COOKIE_DOMAIN",
         "com",

@@ -36,7 +36,7 @@ fn schema_describes_every_key_of_the_example_and_no_later_one() {
         let key = line.split(':').next().unwrap();
         assert!(schema["properties"][key].is_object(), "{key}");
     }
-    assert!(schema["properties"]["proxy_protocol"].is_null());
+    assert!(schema["properties"]["branding"].is_null());
     assert_eq!(schema["additionalProperties"], false);
     let stores = &schema["properties"]["session"]["properties"]["store"]["enum"];
     assert_eq!(*stores, serde_json::json!(["memory", "redis", "sealed"]));

@@ -79,6 +79,7 @@ fn refuses_wrong_top_level_values() {
         (with("log: { level: loud }"), "log.level", "trace, debug, info, warn or error"),
         (with("log: { format: xml }"), "log.format", "json or text"),
         (with("log: json"), "log", "must be a map"),
+        (with("proxy_protocol: true"), "proxy_protocol", "stands without `trusted_proxies`"),
         (with("audit: {}"), "audit.file", "is missing"),
         (with("audit: { file: nowhere/audit.jsonl }"), "audit.file", "create its directory"),
         (with("audit: { file: audit.jsonl, identity: plain }"), "audit.identity", "hash or clear"),
@@ -308,7 +309,7 @@ fn refuses_proxies_that_are_no_addresses() {
 #[test]
 fn refuses_what_later_versions_bring() {
     let mut cases = Vec::new();
-    for key in ["proxy_protocol", "control_token_file", "branding", "tracing", "otlp"] {
+    for key in ["control_token_file", "branding", "tracing", "otlp"] {
         cases.push((with(&format!("{key}: 1")), key.to_owned()));
     }
     for key in ["encryption", "decryption_keys", "second_opinion"] {

@@ -24,6 +24,7 @@ mod life;
 mod machines;
 mod metadata_url;
 mod paths;
+mod proxy_protocol;
 mod refusals;
 mod reload;
 mod route_limits;
