@@ -3,6 +3,8 @@
 pub mod floor;
 pub mod hostile;
 pub mod login;
+#[cfg(feature = "road")]
+pub mod road;
 #[cfg(feature = "sessions")]
 pub mod sessions;
 pub mod storm;
