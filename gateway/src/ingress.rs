@@ -4,6 +4,7 @@
 //! before a colon and folded lines.
 
 use http::header::{CONTENT_LENGTH, HOST, ORIGIN, TRANSFER_ENCODING, UPGRADE};
+use http::request::Parts;
 use http::{HeaderValue, Method, Version};
 use pingora::http::RequestHeader;
 
@@ -69,6 +70,19 @@ pub fn normalise(request: &mut RequestHeader) {
         // A target that was parsed once is parsed again; if not, it stays as it is and is refused above.
         let _ = request.set_raw_path(target.as_bytes());
     }
+}
+
+/// Pingora keeps the spelling of header names in a map beside them. To keep both in step costs more than all else that is
+/// done to a request, and names are the same in any case (RFC 9110 §5.1): they go out in small letters. Of a request that
+/// was checked: what its target was is then in the URI.
+pub fn forget_spelling(request: &mut RequestHeader) {
+    *request = RequestHeader::from(take(request));
+}
+
+/// Leaves a request for `/` behind.
+pub fn take(request: &mut RequestHeader) -> Parts {
+    let nothing = RequestHeader::from(http::Request::new(()).into_parts().0);
+    std::mem::replace(request, nothing).into()
 }
 
 /// Pingora has held its authority against Host. Anything else that is no path stays as it is, and is refused.

@@ -87,7 +87,9 @@ pub async fn enter(gateway: &Arc<Gateway>, exchange: &mut Exchange, journey: &mu
 fn receive(exchange: &mut Exchange) -> Result<(), Refusal> {
     ingress::normalise(exchange.req_header_mut());
     let raw_head = exchange.as_downstream().as_http1().map(|http1| http1.get_headers_raw_bytes());
-    ingress::check(exchange.req_header(), raw_head.as_deref())
+    ingress::check(exchange.req_header(), raw_head.as_deref())?;
+    ingress::forget_spelling(exchange.req_header_mut());
+    Ok(())
 }
 
 /// A ticket that is bad counts as none; a store that does not answer does not.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use config::{Origin, Settings, StoreSettings};
+use http::header::InvalidHeaderName;
 use saml_core::{IdpId, Signer, TrustError};
 
 use crate::audit::{Audit, AuditError, Person};
@@ -67,6 +68,8 @@ pub enum SetupError {
     Upstream(#[from] UpstreamTlsError),
     #[error(transparent)]
     Audit(#[from] AuditError),
+    #[error("identity_headers.set: {0}")]
+    HeaderName(#[from] InvalidHeaderName),
     #[error("the keys `seal` or `index` in keys_dir are others: sessions lie under them, restart samlgate")]
     StoreKeys,
     #[error(
@@ -192,7 +195,7 @@ impl Gateway {
             metrics,
             lifecycle,
             random: SystemRandom::new(),
-            identity_headers: IdentityHeaders::from_settings(&settings),
+            identity_headers: IdentityHeaders::from_settings(&settings)?,
             identity_jwts: IdentityJwts::new(&settings, &keys)?,
             keys,
             settings: Arc::new(settings),

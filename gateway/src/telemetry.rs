@@ -8,6 +8,7 @@ use std::io::IsTerminal;
 
 use aws_lc_rs::rand;
 use config::{LogFormat, LogSettings};
+use http::HeaderValue;
 use tracing::level_filters::LevelFilter;
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::Layer;
@@ -98,6 +99,11 @@ impl HttpRequestId {
             }
         }
         Self(hex)
+    }
+
+    pub fn to_value(self) -> HeaderValue {
+        // Hexadecimal digits only, see `from_bytes`.
+        HeaderValue::from_bytes(&self.0).unwrap_or_else(|_| HeaderValue::from_static(""))
     }
 
     pub fn as_str(&self) -> &str {

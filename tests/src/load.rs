@@ -139,7 +139,9 @@ fn judge(answer: &RawResponse, person: &Person) -> Result<(), String> {
     }
     let body: serde_json::Value = serde_json::from_slice(&answer.body).map_err(|error| error.to_string())?;
     let headers = body["headers"].as_array().ok_or("no echo of the application")?;
-    let named = headers.iter().filter(|header| header[0] == "X-Forwarded-Email").map(|header| &header[1]);
-    let named: Vec<_> = named.collect();
+    let is_it = |header: &&serde_json::Value| {
+        header[0].as_str().is_some_and(|name| name.eq_ignore_ascii_case("X-Forwarded-Email"))
+    };
+    let named: Vec<_> = headers.iter().filter(is_it).map(|header| &header[1]).collect();
     if named == [person.email.as_str()] { Ok(()) } else { Err(format!("the application was told {named:?}")) }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use config::{Access, Machine, TOKEN_PREFIX, TokenHash};
 use http::HeaderMap;
+use http::header::AUTHORIZATION;
 use saml_core::Timestamp;
 
 use crate::refusal::Refusal;
@@ -20,12 +21,12 @@ pub enum OfferedToken {
 impl OfferedToken {
     /// Applications have tokens of their own: theirs are none of ours, and pass.
     pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
-        let mut lines = headers.get_all("authorization").iter();
+        let mut lines = headers.get_all(AUTHORIZATION).iter();
         let (first, second) = (lines.next()?, lines.next());
         if second.is_none() {
             return token(first.as_bytes()).map(|token| Self::One(hash(token)));
         }
-        let is_ours = headers.get_all("authorization").iter().any(|line| token(line.as_bytes()).is_some());
+        let is_ours = headers.get_all(AUTHORIZATION).iter().any(|line| token(line.as_bytes()).is_some());
         is_ours.then_some(Self::Unclear)
     }
 }

@@ -424,6 +424,7 @@ fn decide_uses_no_clock_no_files_no_network_and_no_environment() {
         "std::sync::Arc",
         "config::",
         "http::HeaderMap",
+        "http::header::AUTHORIZATION",
         "saml_core::Timestamp",
         "crate::refusal::",
         "crate::session::",

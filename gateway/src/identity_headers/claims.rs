@@ -108,7 +108,9 @@ impl ClaimValues {
     }
 
     fn groups_header(&self, record: &SessionRecord) -> Result<String, Refusal> {
-        let mut list = String::with_capacity(256);
+        // As it becomes a header value it is copied where it has room to spare.
+        let bytes: usize = record.groups.iter().map(|group| group.len() + 1).sum();
+        let mut list = String::with_capacity(bytes.saturating_sub(1));
         record.groups.iter().for_each(|group| push_item(&mut list, group));
         if list.len() <= GROUPS_LIMIT { Ok(list) } else { self.groups(record).map(|groups| encoded_list(&groups)) }
     }

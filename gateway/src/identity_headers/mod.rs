@@ -5,12 +5,13 @@ mod names;
 #[cfg(test)]
 mod tests;
 
+use std::io::{Cursor, Write as _};
 use std::net::IpAddr;
 
 use config::{HeaderPreset, HeaderSource, IdentityHeaders as IdentityHeaderSettings, Scheme, Settings};
-use http::header::{AUTHORIZATION, CACHE_CONTROL, COOKIE, SET_COOKIE};
+use http::header::{AUTHORIZATION, CACHE_CONTROL, COOKIE, InvalidHeaderName, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::http::ResponseHeader;
 
 pub use claims::{ClaimValues, GROUPS_LIMIT, machine_user};
 use names::REWRITES;
@@ -23,10 +24,20 @@ use crate::session::{Stripped, is_own_set_cookie, strip_own};
 /// Carries the identity JWT, on routes that ask for it.
 pub const JWT_HEADER: &str = "X-Samlgate-Jwt-Assertion";
 
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const JWT: HeaderName = HeaderName::from_static("x-samlgate-jwt-assertion");
+const SAMLGATE: HeaderName = HeaderName::from_static("x-samlgate");
+/// Those that a request may get beside the identity headers: room is made for all at once.
+const OTHERS: usize = 6;
+/// An IPv6 address that holds an IPv4 one, in bytes of text.
+const MAX_ADDRESS: usize = 45;
+
 pub struct IdentityHeaders {
     names: SuspiciousNames,
     values: ClaimValues,
-    set: Vec<(String, HeaderSource)>,
+    set: Vec<(HeaderName, HeaderSource)>,
 }
 
 /// What the upstream may know of the connection.
@@ -44,15 +55,18 @@ fn method_overrides(settings: &Settings) -> impl Iterator<Item = &str> {
 }
 
 impl IdentityHeaders {
-    pub fn from_settings(settings: &Settings) -> Self {
+    /// # Errors
+    /// `identity_headers.set` has a name that is none.
+    pub fn from_settings(settings: &Settings) -> Result<Self, InvalidHeaderName> {
         let IdentityHeaderSettings { preset, set: own, .. } = &settings.identity_headers;
-        let of_preset = preset.headers().into_iter().map(|(name, source)| (name.to_owned(), source));
-        let named = own.iter().map(|(name, claim)| (name.clone(), HeaderSource::Claim(claim.clone())));
-        Self {
+        let of_preset = preset.headers().into_iter();
+        let named = own.iter().map(|(name, claim)| (name.as_str(), HeaderSource::Claim(claim.clone())));
+        let set = of_preset.chain(named).map(|(name, source)| Ok((HeaderName::try_from(name)?, source)));
+        Ok(Self {
             names: SuspiciousNames::new(own.iter().map(|(name, _)| name.as_str()).chain(method_overrides(settings))),
             values: ClaimValues::from_settings(settings),
-            set: of_preset.chain(named).collect(),
-        }
+            set: set.collect::<Result<_, _>>()?,
+        })
     }
 
     /// Whether a request header of this name, in any spelling, could be taken for one of ours by an upstream.
@@ -67,25 +81,26 @@ impl IdentityHeaders {
     /// The user's groups do not fit into a header. The request must then not go on.
     pub fn apply(
         &self,
-        request: &mut RequestHeader,
+        headers: &mut HeaderMap,
         identity: Option<&Identity>,
         jwt: Option<&str>,
         context: &ForwardedContext<'_>,
     ) -> Result<(), Refusal> {
-        self.strip(request);
-        strip_cookies(request)?;
-        strip_token(request);
-        insert(request, "X-Forwarded-For", HeaderValue::try_from(context.client_addr.to_string()))?;
-        insert(request, "X-Forwarded-Proto", Ok::<_, NotAValue>(scheme(context.scheme)))?;
-        insert(request, "X-Forwarded-Host", HeaderValue::from_str(context.host))?;
+        headers.reserve(self.set.len() + OTHERS);
+        self.strip(headers);
+        strip_cookies(headers)?;
+        strip_token(headers);
+        headers.insert(FORWARDED_FOR, address(context.client_addr)?);
+        headers.insert(FORWARDED_PROTO, scheme(context.scheme));
+        headers.insert(FORWARDED_HOST, written(&FORWARDED_HOST, HeaderValue::from_str(context.host))?);
         if let Some(identity) = identity {
             for (name, value) in self.values_of(identity) {
                 if let Some(value) = value? {
-                    insert(request, name.to_owned(), HeaderValue::try_from(value))?;
+                    headers.insert(name, written(name, HeaderValue::try_from(value))?);
                 }
             }
             if let Some(jwt) = jwt {
-                insert(request, JWT_HEADER, HeaderValue::from_str(jwt))?;
+                headers.insert(JWT, written(&JWT, HeaderValue::from_str(jwt))?);
             }
         }
         Ok(())
@@ -96,8 +111,10 @@ impl IdentityHeaders {
     /// frameworks take another method or path than was judged.
     pub fn may_mislead(&self, name: &str) -> bool {
         let is_plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-        let is_ours =
-            || name.eq_ignore_ascii_case(JWT_HEADER) || self.set.iter().any(|(own, _)| name.eq_ignore_ascii_case(own));
+        let is_ours = || {
+            name.eq_ignore_ascii_case(JWT_HEADER)
+                || self.set.iter().any(|(own, _)| name.eq_ignore_ascii_case(own.as_str()))
+        };
         let is_another = || {
             let of_presets = HeaderPreset::ALL.into_iter().flat_map(HeaderPreset::headers).map(|(other, _)| other);
             METHOD_OVERRIDES.into_iter().chain(REWRITES).chain(of_presets).any(|other| name.eq_ignore_ascii_case(other))
@@ -117,36 +134,30 @@ impl IdentityHeaders {
         identity: Option<&Identity>,
         jwt: Option<&str>,
     ) -> Result<(), Refusal> {
-        let cookies =
-            HeaderValue::try_from(foreign_cookies(request)).map_err(|problem| unwritable("Cookie", &problem))?;
-        headers.insert(COOKIE, cookies);
+        headers.insert(COOKIE, written(&COOKIE, HeaderValue::try_from(foreign_cookies(request)))?);
         headers.insert(AUTHORIZATION, foreign_authorization(request));
         let nothing = HeaderValue::from_static("");
-        let mut set = |name: &str, value: Option<String>| {
-            let written = value.map_or(Ok(nothing.clone()), HeaderValue::try_from);
-            let value = written.map_err(|problem| unwritable(name, &problem))?;
-            let name = HeaderName::try_from(name).map_err(|problem| unwritable(name, &problem))?;
-            headers.insert(name, value);
+        let mut set = |name: &HeaderName, value: Option<String>| {
+            let value = value.map_or(Ok(nothing.clone()), HeaderValue::try_from);
+            headers.insert(name, written(name, value)?);
             Ok(())
         };
-        set(JWT_HEADER, jwt.map(str::to_owned))?;
+        set(&JWT, jwt.map(str::to_owned))?;
         match identity {
             Some(identity) => self.values_of(identity).try_for_each(|(name, value)| set(name, value?)),
             None => self.set.iter().try_for_each(|(name, _)| set(name, None)),
         }
     }
 
-    fn strip(&self, request: &mut RequestHeader) {
-        let found = |request: &RequestHeader| -> Vec<HeaderName> {
-            request.headers.keys().filter(|name| self.names.contains(name.as_str())).cloned().collect()
-        };
-        for name in found(request) {
-            request.remove_header(&name);
+    fn strip(&self, headers: &mut HeaderMap) {
+        let found: Vec<_> = headers.keys().filter(|name| self.names.contains(name.as_str())).cloned().collect();
+        for name in found {
+            headers.remove(name);
         }
     }
 
     /// Each header with what it says of the person or machine, if it says anything.
-    fn values_of(&self, identity: &Identity) -> impl Iterator<Item = (&str, Result<Option<String>, Refusal>)> {
+    fn values_of(&self, identity: &Identity) -> impl Iterator<Item = (&HeaderName, Result<Option<String>, Refusal>)> {
         self.set.iter().map(move |(name, source)| {
             let value = match (identity, source) {
                 (Identity::Person(session), HeaderSource::Claim(claim)) => self.values.header(claim, &session.record),
@@ -154,7 +165,7 @@ impl IdentityHeaders {
                 (Identity::Machine(machine), HeaderSource::Claim(claim)) => self.values.of_machine(claim, machine),
                 (Identity::Machine(machine), HeaderSource::FullName) => Ok(Some(machine_user(machine))),
             };
-            (name.as_str(), value)
+            (name, value)
         })
     }
 }
@@ -162,7 +173,7 @@ impl IdentityHeaders {
 /// Makes an answer of the upstream fit for the browser: our names are ours to set, and what a person sees
 /// when signed in must not be shown to the next one by a shared cache.
 pub fn clean_response(response: &mut ResponseHeader, signed_in: bool) {
-    response.remove_header("x-samlgate");
+    response.remove_header(&SAMLGATE);
     let is_foreign = |value: &&HeaderValue| !is_own_set_cookie(value.as_bytes());
     let cookies = response.headers.get_all(SET_COOKIE);
     if cookies.iter().any(|value| !is_foreign(&value)) {
@@ -180,7 +191,7 @@ pub fn clean_response(response: &mut ResponseHeader, signed_in: bool) {
 
 /// No client should take a cookie from there (RFC 9110 §6.5.1), and none is to be tried with one of ours.
 pub fn clean_trailers(trailers: &mut HeaderMap) {
-    trailers.remove("x-samlgate");
+    trailers.remove(SAMLGATE);
     trailers.remove(SET_COOKIE);
 }
 
@@ -202,29 +213,28 @@ pub fn hand_cookies(response: &mut ResponseHeader, lines: &[String]) {
     }
 }
 
-fn strip_cookies(request: &mut RequestHeader) -> Result<(), Refusal> {
-    let stripped: Vec<Stripped> =
-        request.headers.get_all(COOKIE).iter().map(|value| strip_own(value.as_bytes())).collect();
-    if stripped.iter().all(|one| *one == Stripped::Unchanged) {
+fn strip_cookies(headers: &mut HeaderMap) -> Result<(), Refusal> {
+    let stripped: Vec<_> =
+        headers.get_all(COOKIE).iter().map(|value| (value.clone(), strip_own(value.as_bytes()))).collect();
+    if stripped.iter().all(|(_, one)| *one == Stripped::Unchanged) {
         return Ok(());
     }
-    let before: Vec<HeaderValue> = request.headers.get_all(COOKIE).iter().cloned().collect();
-    request.remove_header(&COOKIE);
-    for (before, stripped) in before.into_iter().zip(stripped) {
+    headers.remove(COOKIE);
+    for (before, stripped) in stripped {
         let value = match stripped {
             Stripped::Nothing => continue,
             Stripped::Unchanged => before,
-            Stripped::Rest(rest) => HeaderValue::try_from(rest).map_err(|problem| unwritable("Cookie", &problem))?,
+            Stripped::Rest(rest) => written(&COOKIE, HeaderValue::try_from(rest))?,
         };
-        request.append_header("Cookie", value).map_err(|problem| unwritable("Cookie", &problem))?;
+        headers.append(COOKIE, value);
     }
     Ok(())
 }
 
 /// No application learns what it could itself call others with.
-fn strip_token(request: &mut RequestHeader) {
-    if OfferedToken::of(&request.headers).is_some() {
-        request.remove_header(&AUTHORIZATION);
+fn strip_token(headers: &mut HeaderMap) {
+    if OfferedToken::of(headers).is_some() {
+        headers.remove(AUTHORIZATION);
     }
 }
 
@@ -254,19 +264,18 @@ fn scheme(scheme: Scheme) -> HeaderValue {
     })
 }
 
-/// For values that are constants.
-type NotAValue = std::convert::Infallible;
-
-fn insert<E: std::fmt::Display>(
-    request: &mut RequestHeader,
-    name: impl pingora::http::IntoCaseHeaderName + AsRef<[u8]> + Clone,
-    value: Result<HeaderValue, E>,
-) -> Result<(), Refusal> {
-    let shown = || String::from_utf8_lossy(name.as_ref()).into_owned();
-    let value = value.map_err(|problem| unwritable(&shown(), &problem))?;
-    request.insert_header(name.clone(), value).map_err(|problem| unwritable(&shown(), &problem))
+fn address(address: IpAddr) -> Result<HeaderValue, Refusal> {
+    let mut text = Cursor::new([0; MAX_ADDRESS]);
+    write!(text, "{address}").map_err(|problem| unwritable(&FORWARDED_FOR, &problem))?;
+    let length = usize::try_from(text.position()).unwrap_or_default();
+    let text = text.get_ref().get(..length).unwrap_or_default();
+    written(&FORWARDED_FOR, HeaderValue::from_bytes(text))
 }
 
-fn unwritable(name: &str, problem: &dyn std::fmt::Display) -> Refusal {
+fn written<E: std::fmt::Display>(name: &HeaderName, value: Result<HeaderValue, E>) -> Result<HeaderValue, Refusal> {
+    value.map_err(|problem| unwritable(name, &problem))
+}
+
+fn unwritable(name: &HeaderName, problem: &dyn std::fmt::Display) -> Refusal {
     Refusal::Internal { problem: format!("the header {name} cannot be written: {problem}") }
 }

@@ -184,11 +184,11 @@ pub fn dress_request(
     let context =
         ForwardedContext { client_addr: client_address(gateway, exchange), scheme: host.scheme, host: &host.authority };
     let jwt = jwt(gateway, route, host, identity.as_ref(), journey.now).map_err(|refusal| journey.fail(refusal))?;
-    gateway
-        .identity_headers
-        .apply(request, identity.as_ref(), jwt.as_deref(), &context)
-        .map_err(|refusal| journey.fail(refusal))?;
-    request.insert_header(REQUEST_ID, journey.request_id.as_str())?;
+    let mut parts = ingress::take(request);
+    let dressed = gateway.identity_headers.apply(&mut parts.headers, identity.as_ref(), jwt.as_deref(), &context);
+    parts.headers.insert(REQUEST_ID, journey.request_id.to_value());
+    *request = RequestHeader::from(parts);
+    dressed.map_err(|refusal| journey.fail(refusal))?;
     if let Some(host) = &route.host_header {
         request.insert_header(HOST, host)?;
     }

@@ -244,10 +244,12 @@ pub enum Stripped {
 
 /// Takes our cookies out, also where their name is spelled so that only a careless parser reads it as ours.
 pub fn strip_own(header: &[u8]) -> Stripped {
-    if !pairs(header).any(is_own_pair) {
+    let own: usize = pairs(header).filter(|pair| is_own_pair(pair)).map(<[u8]>::len).sum();
+    if own == 0 {
         return Stripped::Unchanged;
     }
-    let mut rest = Vec::with_capacity(header.len());
+    // No more than is written, in the usual case: as it becomes a header value it is copied where it has room to spare.
+    let mut rest = Vec::with_capacity(header.len().saturating_sub(own + ";".len()));
     for pair in pairs(header).filter(|pair| !is_own_pair(pair)) {
         if !rest.is_empty() {
             rest.push(b';');

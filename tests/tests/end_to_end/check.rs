@@ -100,7 +100,7 @@ fn settings_of_later_versions_are_refused_as_such() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(
         folder.path().join("samlgate.yaml"),
-        format!("{FIVE_MISTAKES}proxy_protocol: [10.0.0.0/8]\nsession: {{ store: sealed }}\n"),
+        format!("{FIVE_MISTAKES}branding: {{ name: x }}\nsession: {{ store: sealed }}\n"),
     )
     .unwrap();
     let output = run(folder.path(), &["check"]);
