@@ -20,6 +20,7 @@ use ppp::{v1, v2};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 use crate::live::Live;
+use crate::session::on_one_connection;
 
 /// It stands in the first packet.
 const WITHIN: Duration = Duration::from_secs(10);
@@ -97,10 +98,13 @@ impl<A: HttpServerApp + Send + Sync + 'static> ServerApp for Behind<A> {
             header.told(outcome).ok()?;
             stream = connection;
         }
-        let mut next = Some(stream);
-        while let Some(stream) = next {
-            next = self.application.process_new(stream, shutdown).await;
-        }
+        on_one_connection(async {
+            let mut next = Some(stream);
+            while let Some(stream) = next {
+                next = self.application.process_new(stream, shutdown).await;
+            }
+        })
+        .await;
         None
     }
 

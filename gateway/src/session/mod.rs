@@ -41,7 +41,7 @@ pub use revocation::{Effect, Revocation, Target};
 pub use rounds::Rounds;
 pub use sealed::SealedStore;
 pub use store::{ClaimOutcome, Cursor, KeepOutcome, PendingState, Place, SessionStore, StoreError, TakeOutcome};
-pub use streams::{StreamEnd, Watch};
+pub use streams::{StreamEnd, Watch, on_one_connection};
 pub use ticket::{BindingHash, BrowserBinding, FormId, FormKey, FormSecret, RandomError, SessionKey, Ticket};
 pub use types::{
     Attribute, EndedSession, FurtherClaims, IdpSession, Landing, PendingLogin, PendingLogout, Session, SessionRecord,

@@ -1,17 +1,19 @@
 //! Exchanges that last, and the end of the sessions that they stand on.
 //!
 //! A request is judged when it comes. One that lasts (a WebSocket, a stream of events, a long transfer) is watched from
-//! then on, and is over when its session is. That costs those that last: the others come and go between two beats,
-//! and what they pay is a place among those that wait for one.
+//! then on, and is over when its session is. That costs those that last: the others come and go between two beats.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::BuildHasherDefault;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use saml_core::Timestamp;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 
 use super::browser::Browser;
 use super::cache::{Sessions, lock};
@@ -20,7 +22,9 @@ use super::ticket::{KeyHasher, SessionKey};
 use super::types::Session;
 
 /// The waiters for a beat are spread, lest all threads fight over the lock of one list.
-const BEATS: usize = 16;
+const LISTS: usize = 16;
+/// What is under way after so many lasts. The first may come at once.
+const A_WHILE: u64 = 2;
 /// Idleness is looked at every tenth of the idle limit, and at least so often.
 const MOST_SECONDS_BETWEEN_LOOKS: u64 = 30;
 /// A store that is slow for so long cuts nobody off, however short `session.outage_limit` is.
@@ -53,7 +57,10 @@ impl StreamEnd {
 
 #[derive(Default)]
 pub(super) struct Streams {
-    beats: [Beat; BEATS],
+    /// How many there were.
+    beats: AtomicU64,
+    /// Who waits for the next.
+    waiting: [Waiting; LISTS],
     /// How many there ever were: the number of the next.
     count: AtomicU64,
     open: Mutex<HashMap<SessionKey, OfSession, BuildHasherDefault<KeyHasher>>>,
@@ -62,7 +69,43 @@ pub(super) struct Streams {
 /// On cache lines of its own.
 #[derive(Default)]
 #[repr(align(128))]
-struct Beat(Notify);
+struct Waiting(Mutex<Vec<Waker>>);
+
+tokio::task_local! {
+    /// The beat that this task waits for, if any: one place in the list is enough for all requests of a connection.
+    static AWAITED: Cell<u64>;
+}
+
+/// For the task of a connection, whose requests come one after the other.
+pub async fn on_one_connection<F: Future>(connection: F) -> F::Output {
+    AWAITED.scope(Cell::new(0), connection).await
+}
+
+/// Ready after [`A_WHILE`].
+struct AWhile<'s> {
+    streams: &'s Streams,
+    /// When it was asked first.
+    since: Option<u64>,
+    awaited: u64,
+}
+
+impl Future for AWhile<'_> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let beats = self.streams.beats.load(Ordering::Acquire);
+        if beats >= self.since.get_or_insert(beats).saturating_add(A_WHILE) {
+            return Poll::Ready(());
+        }
+        let next = beats.saturating_add(1);
+        let is_waiting = self.awaited == next || AWAITED.try_with(|awaited| awaited.replace(next)) == Ok(next);
+        if !is_waiting {
+            self.streams.wake_at_beat(context.waker(), beats);
+        }
+        self.awaited = next;
+        Poll::Pending
+    }
+}
 
 /// By number: one user may have very many, and each of them goes by itself.
 type OfSession = BTreeMap<u64, Stream>;
@@ -102,13 +145,27 @@ impl Drop for Watch<'_> {
 }
 
 impl Streams {
-    async fn beat(&self) {
+    /// At the one that follows on that many.
+    fn wake_at_beat(&self, waker: &Waker, beats: u64) {
         static THREADS: AtomicUsize = AtomicUsize::new(0);
         thread_local! {
             static THREAD: usize = THREADS.fetch_add(1, Ordering::Relaxed);
         }
-        if let Some(beat) = self.beats.get(THREAD.with(|thread| thread % BEATS)) {
-            beat.0.notified().await;
+        if let Some(waiting) = self.waiting.get(THREAD.with(|thread| thread % LISTS)) {
+            lock(&waiting.0).push(waker.clone());
+        }
+        // It may have come meanwhile, and found nobody.
+        if self.beats.load(Ordering::Acquire) != beats {
+            waker.wake_by_ref();
+        }
+    }
+
+    fn beat(&self) {
+        self.beats.fetch_add(1, Ordering::AcqRel);
+        for waiting in &self.waiting {
+            // They may ask to be woken again at once.
+            let wakers = std::mem::take(&mut *lock(&waiting.0));
+            wakers.into_iter().for_each(Waker::wake);
         }
     }
 
@@ -152,10 +209,8 @@ fn tell(streams: impl Iterator<Item = Stream>, end: StreamEnd) {
 
 impl Sessions {
     /// One whole beat: what is still under way then lasts, and is worth a [`Sessions::watch`].
-    pub async fn a_while(&self) {
-        // The first may come at once.
-        self.streams.beat().await;
-        self.streams.beat().await;
+    pub fn a_while(&self) -> impl Future<Output = ()> {
+        AWhile { streams: &self.streams, since: None, awaited: 0 }
     }
 
     /// From now on the end of the session ends the exchange, whatever ended it since the exchange began.
@@ -178,9 +233,7 @@ impl Sessions {
             self.streams.end_where(StreamEnd::StoreAway, |_| true);
         }
         self.streams.end_where(StreamEnd::Expired, |session| session.is_expired(now));
-        for beat in &self.streams.beats {
-            beat.0.notify_waiters();
-        }
+        self.streams.beat();
     }
 
     /// Ends what is idle or lost, and tells the store of use. To be called every [`Sessions::look_interval`].
