@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use config::{HealthCheck, ServerAddress, Timeouts, Upstream};
 use futures_util::future::join_all;
-use pingora::protocols::ALPN;
+use pingora::protocols::{ALPN, TcpKeepalive};
 use pingora::upstreams::peer::HttpPeer;
 use tokio::time::MissedTickBehavior;
 
@@ -30,6 +30,15 @@ use tls::Credentials;
 const RESOLVED_FOR: Duration = Duration::from_secs(5);
 /// On one HTTP/2 connection at a time; what RFC 9113 §6.5.2 has servers allow at least.
 const STREAMS: usize = 100;
+
+/// The kernel finds out about connections whose other end is gone without a word.
+const KEEPALIVE: TcpKeepalive = TcpKeepalive {
+    idle: Duration::from_secs(60),
+    interval: Duration::from_secs(10),
+    count: 3,
+    #[cfg(target_os = "linux")]
+    user_timeout: Duration::ZERO,
+};
 
 /// What a request can go by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -183,7 +192,8 @@ impl Servers {
         peer.options.total_connection_timeout = Some(timeouts.connect);
         peer.options.read_timeout = Some(timeouts.read);
         peer.options.write_timeout = Some(timeouts.write);
-        peer.options.idle_timeout = Some(Duration::from_secs(60));
+        // Pingora's `idle_timeout` would wind a timer up behind each request.
+        peer.options.tcp_keepalive = Some(KEEPALIVE);
         peer
     }
 }
