@@ -1,8 +1,10 @@
 //! The suite of other proxies in front: Debian's nginx and Caddy with the samples of `docs/fronts`, which ask samlgate about
-//! each request, nginx behind HAProxy, and HAProxy before two samlgates that change under load. `tests/fronts/run` installs them and runs the binary `fronts`.
+//! each request, nginx behind HAProxy, HAProxy before two samlgates that change under load, and Prometheus, which scrapes one.
+//! `tests/fronts/run` installs them and runs the binary `fronts`.
 
 mod cases;
 mod changes;
+mod prometheus;
 mod server;
 
 use std::process::ExitCode;
@@ -32,6 +34,8 @@ enum Part {
     Caddy,
     /// What changes under load, behind HAProxy and without it.
     Changes,
+    /// What a Prometheus server learns.
+    Prometheus,
 }
 
 /// What stands in front and asks.
@@ -76,6 +80,10 @@ impl Part {
             Self::Changes => checks![
                 "ten reloads, two of them refused, and another process: no request fails" => changes::reloads_and_an_upgrade(),
                 "a rolling restart of two replicas behind HAProxy: no request fails" => changes::a_rolling_restart(),
+            ],
+            Self::Prometheus => checks![
+                "Prometheus has every metric of the documents, and each of them has counted" => prometheus::every_metric_is_scraped(),
+                "whatever strangers ask for, they make no series" => prometheus::strangers_make_no_series(),
             ],
         }
     }

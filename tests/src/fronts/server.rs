@@ -1,4 +1,4 @@
-//! nginx, Caddy and HAProxy as child processes, with the samples of `docs/fronts` for settings. They end with their values.
+//! nginx, Caddy, HAProxy and others as child processes, with the samples of `docs/fronts` for settings. They end with their values.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -132,7 +132,7 @@ pub(super) async fn balancer(folder: &Path, port: u16, replicas: &[Gateway; 2]) 
     started(command, port).await
 }
 
-async fn started(mut command: Command, port: u16) -> Child {
+pub(super) async fn started(mut command: Command, port: u16) -> Child {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
     let child = command.spawn().expect("it can be started: tests/fronts/run installs it");
     until(START, "the proxy listens", async || TcpStream::connect(loopback(port)).await.is_ok()).await;
