@@ -5,6 +5,8 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use harness::browser::Browser;
 use harness::gateway::{Gateway, GatewayBuilder, IDP_ENTITY_ID, Program, free_port};
 use harness::idp::{Idp, IdpOptions, IdpSettings, User};
@@ -217,11 +219,44 @@ impl Samlgate {
         format!("__Host-samlgate={}", cookie.value)
     }
 
+    pub fn address(&self) -> SocketAddr {
+        self.gateway.address()
+    }
+
+    /// Of somebody who signs in.
+    pub async fn request(&self, number: usize) -> Vec<u8> {
+        request(self.gateway.authority(), &self.sign_in(number).await)
+    }
+
+    /// The last request of a sign-in, with a response that is signed already.
+    pub async fn last_step(&self, number: usize) -> Vec<u8> {
+        let browser = Browser::new();
+        browser.tab().visit(&self.gateway.url("/file")).await;
+        let asked = self.idp.requests().pop().expect("a request reached the IdP");
+        let user = User::numbered(number % 64).username;
+        let spec = self.idp.response_spec(&user, Some(&asked.id)).sign(Sign::Both);
+        let xml = spec.issue(self.idp.key()).xml;
+        let body = form_urlencoded::Serializer::new(String::new())
+            .append_pair("SAMLResponse", &BASE64.encode(xml))
+            .append_pair("RelayState", "x")
+            .finish();
+        let cookie = browser.cookie("localhost", "__Host-samlgate-login").expect("the login is bound to the browser");
+        format!(
+            "POST /saml/acs HTTP/1.1\r\nHost: {}\r\nOrigin: {}\r\nAccept: text/html\r\nSec-Fetch-Site: cross-site\r\n\
+             Sec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\nCookie: __Host-samlgate-login={}\r\n\
+             Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
+            self.gateway.authority(),
+            self.idp.origin(),
+            cookie.value,
+            body.len(),
+        )
+        .into_bytes()
+    }
+
     pub async fn contestant(self, name: &'static str, sessions: usize) -> Contestant {
         let mut requests = Vec::with_capacity(sessions);
         for number in 0..sessions {
-            let cookie = self.sign_in(number).await;
-            requests.push(request(self.gateway.authority(), &cookie));
+            requests.push(self.request(number).await);
         }
         Contestant {
             name,

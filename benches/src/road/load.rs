@@ -121,3 +121,43 @@ impl Worker {
         (body.len() >= self.body.len()).then(|| body == self.body)
     }
 }
+
+/// One that is kept, for answers that have a length.
+pub struct Connection {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+impl Connection {
+    /// # Panics
+    /// Nobody listens.
+    pub async fn open(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).await.expect("it listens");
+        stream.set_nodelay(true).expect("a socket can be told so");
+        Self { stream, buffer: Vec::new() }
+    }
+
+    /// The whole answer.
+    ///
+    /// # Panics
+    /// It does not come.
+    pub async fn ask(&mut self, request: &[u8]) -> String {
+        self.stream.write_all(request).await.expect("it is read");
+        self.buffer.clear();
+        loop {
+            let read = self.stream.read_buf(&mut self.buffer).await.expect("it answers");
+            assert!(read > 0, "closed before the end: {}", self.buffer.escape_ascii());
+            if let Some(answer) = whole(&self.buffer) {
+                return String::from_utf8_lossy(answer).into_owned();
+            }
+        }
+    }
+}
+
+/// Nothing while it is not all there.
+fn whole(answer: &[u8]) -> Option<&[u8]> {
+    let head_end = answer.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
+    let head = std::str::from_utf8(answer.get(..head_end)?).ok()?.to_ascii_lowercase();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length:"))?;
+    answer.get(..head_end + length.trim().parse::<usize>().ok()?)
+}
