@@ -8,13 +8,28 @@ use std::io::IsTerminal;
 
 use aws_lc_rs::rand;
 use config::{LogFormat, LogSettings};
-use http::HeaderValue;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use tracing::level_filters::LevelFilter;
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+/// Of the trace that the client or a proxy began (W3C Trace Context §3.2.2); its headers go on to the application as they came.
+pub fn trace_id(headers: &HeaderMap) -> Option<&str> {
+    let mut lines = headers.get_all(TRACEPARENT).iter();
+    let (only, None) = (lines.next()?.to_str().ok()?, lines.next()) else { return None };
+    let mut parts = only.split('-');
+    let (version, trace, parent, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let is_hex =
+        |text: &str, length| text.len() == length && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    let is_known = version == "00" && parts.next().is_none() || version != "00" && version != "ff";
+    let is_whole = is_hex(version, 2) && is_hex(trace, 32) && is_hex(parent, 16) && is_hex(flags, 2);
+    (is_known && is_whole && trace.bytes().any(|byte| byte != b'0')).then_some(trace)
+}
 
 /// Lines that wait for whoever reads them. When they are more, lines are lost and not requests.
 const WAITING_LINES: usize = 16 * 1024;
@@ -130,5 +145,29 @@ mod tests {
         assert_eq!(ids.len(), 1000);
         assert!(ids.iter().all(|id| id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit())));
         assert_eq!(HttpRequestId::from_bytes([0xa9; 16]).as_str(), "a9".repeat(16));
+    }
+
+    #[test]
+    fn a_trace_is_read_where_it_is_written_as_the_standard_says() {
+        let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+        let read = |lines: &[&str]| {
+            let pairs: Vec<_> = lines.iter().map(|line| ("traceparent", *line)).collect();
+            trace_id(&crate::testing::headers(&pairs)).map(str::to_owned)
+        };
+        let good = format!("00-{trace}-00f067aa0ba902b7-01");
+        assert_eq!(read(&[&good]).as_deref(), Some(trace));
+        assert_eq!(read(&[&format!("cc-{trace}-00f067aa0ba902b7-01-more")]).as_deref(), Some(trace));
+        for bad in [
+            "",
+            "00",
+            "a secret",
+            &good.to_uppercase(),
+            &format!("{good}-more"),
+            &format!("ff-{trace}-00f067aa0ba902b7-01"),
+            &format!("00-{}-00f067aa0ba902b7-01", "0".repeat(32)),
+        ] {
+            assert_eq!(read(&[bad]), None, "{bad}");
+        }
+        assert_eq!(read(&[&good, &good]), None);
     }
 }

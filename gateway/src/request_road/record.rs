@@ -17,7 +17,7 @@ use crate::loop_cause::LoopCause;
 use crate::refusal::Refusal;
 use crate::session::{Session, StreamEnd};
 use crate::shared::Gateway;
-use crate::telemetry::HttpRequestId;
+use crate::telemetry::{HttpRequestId, trace_id};
 
 pub(super) fn note_refusal(gateway: &Gateway, journey: &mut Journey, refusal: &Refusal) {
     journey.refusal = Some(refusal.code());
@@ -69,6 +69,7 @@ pub(super) fn report(gateway: &Gateway, journey: &Journey, refusal: &Refusal) {
 /// What is written down of a request.
 struct Line<'a> {
     request_id: &'a HttpRequestId,
+    trace: Option<&'a str>,
     /// An index into the settings.
     route: Option<usize>,
     client: IpAddr,
@@ -91,6 +92,7 @@ pub fn record(gateway: &Gateway, exchange: &Exchange, error: Option<&Error>, jou
         gateway,
         &Line {
             request_id: &journey.request_id,
+            trace: trace_id(&request.headers),
             route: route_index(journey),
             client: client_address(gateway, exchange),
             method: &request.method,
@@ -123,6 +125,7 @@ pub fn record_ended(ended: &UnderWay, end: StreamEnd) {
         gateway,
         &Line {
             request_id: &ended.request_id,
+            trace: None,
             route: Some(ended.route),
             client: ended.client,
             method: &ended.method,
@@ -144,6 +147,7 @@ fn write(gateway: &Gateway, line: &Line<'_>) {
     }
     tracing::info!(
         request.id = line.request_id.as_str(),
+        trace.id = line.trace,
         route.id = route_id(gateway, line.route),
         client.addr = %line.client,
         http.method = cut(line.method.as_str(), 32),

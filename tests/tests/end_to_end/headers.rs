@@ -186,3 +186,32 @@ async fn a_preflight_goes_on_in_nobodys_name_where_the_route_says_so() {
     assert_eq!(ask("/api//x", &preflight[1..]).await, 401, "nor every spelling of a path");
     assert_eq!(world.upstream.requests().len(), reached);
 }
+
+#[tokio::test]
+async fn a_trace_goes_on_as_it_came_and_the_log_names_it() {
+    let world = World::start(samlgate()).await;
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let parent = format!("traceparent: 00-{trace}-00f067aa0ba902b7-01");
+    let lines = [parent.as_str(), "tracestate: congo=t61rcWkgMzE,rojo=00f067aa0ba902b7"];
+    let answer = raw::get(world.gateway.address(), world.gateway.authority(), "/public/x", &lines).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let seen = world.upstream.last_request();
+    assert!(lines.iter().all(|line| seen.header_lines.iter().any(|seen| seen == line)), "{:?}", seen.header_lines);
+    world.gateway.logged(&format!(r#""trace.id":"{trace}""#)).await;
+}
+
+#[tokio::test]
+async fn every_field_of_a_request_in_the_log_is_documented() {
+    let world = World::start(samlgate()).await;
+    world.sign_in("ada", "/page").await;
+    raw::get(world.gateway.address(), world.gateway.authority(), "/api/x", &[]).await;
+    world.gateway.logged(r#""refusal.code":"login_required""#).await;
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/log.md")).unwrap();
+    let mut fields = std::collections::BTreeSet::new();
+    for event in world.gateway.log_events().iter().filter(|event| event["message"] == "request") {
+        fields.extend(event.as_object().unwrap().keys().cloned());
+    }
+    assert!(fields.len() > 12, "{fields:?}");
+    let undocumented: Vec<_> = fields.iter().filter(|field| !page.contains(&format!("| `{field}` |"))).collect();
+    assert!(undocumented.is_empty(), "{undocumented:?}");
+}
