@@ -1,5 +1,6 @@
 //! What every request shares: settings, sessions, keys and the rest, built once.
 
+use std::io;
 use std::sync::Arc;
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
@@ -68,6 +69,8 @@ pub enum SetupError {
     Upstream(#[from] UpstreamTlsError),
     #[error(transparent)]
     Audit(#[from] AuditError),
+    #[error("the threads that verify cannot be started: {0}")]
+    Threads(#[source] io::Error),
     #[error("identity_headers.set: {0}")]
     HeaderName(#[from] InvalidHeaderName),
     #[error("the keys `seal` or `index` in keys_dir are others: sessions lie under them, restart samlgate")]
@@ -118,7 +121,7 @@ impl Gateway {
         let lasting = Lasting {
             cookies,
             sessions: Arc::new(Sessions::new(store, &limits)),
-            verifier: Arc::new(Verifier::new(settings.threads)),
+            verifier: Arc::new(Verifier::new(settings.threads).map_err(SetupError::Threads)?),
             forms: Arc::new(Forms::new(&keys, settings.service_provider.entity_id.as_str())?),
             audit: Arc::new(Audit::open(settings.audit.as_ref(), metrics.audit_lost.clone())?),
             metrics,
