@@ -161,12 +161,11 @@ impl Streams {
     }
 
     fn beat(&self) {
+        // In this order: who asks from now on waits in a list that the next beat takes. Taken behind the count, it could have
+        // been woken by this beat, waiting for the next already, and by none after that.
+        let wakers: Vec<Waker> = self.waiting.iter().flat_map(|list| std::mem::take(&mut *lock(&list.0))).collect();
         self.beats.fetch_add(1, Ordering::AcqRel);
-        for waiting in &self.waiting {
-            // They may ask to be woken again at once.
-            let wakers = std::mem::take(&mut *lock(&waiting.0));
-            wakers.into_iter().for_each(Waker::wake);
-        }
+        wakers.into_iter().for_each(Waker::wake);
     }
 
     fn open(&self, session: &Arc<Session>) -> Watch<'_> {
@@ -546,5 +545,37 @@ mod tests {
             sessions.beat(at(100));
         }
         waiting.await;
+    }
+
+    /// Each asks at another moment of a beat, and is woken by IO in between.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn no_beat_is_missed_by_those_that_ask_while_it_comes() {
+        let streams = Arc::new(Streams::default());
+        let beating = Arc::new(std::sync::atomic::AtomicBool::new(true));
+        let heart = std::thread::spawn({
+            let (streams, beating) = (Arc::clone(&streams), Arc::clone(&beating));
+            move || {
+                while beating.load(Ordering::Relaxed) {
+                    streams.beat();
+                    std::thread::yield_now();
+                }
+            }
+        });
+        let mut tasks = tokio::task::JoinSet::new();
+        for _ in 0..32 {
+            let streams = Arc::clone(&streams);
+            tasks.spawn(on_one_connection(async move {
+                for _ in 0..2_000 {
+                    let mut waiting = std::pin::pin!(AWhile { streams: &streams, since: None, awaited: 0 });
+                    if futures_util::poll!(&mut waiting).is_pending() {
+                        tokio::task::yield_now().await;
+                        waiting.await;
+                    }
+                }
+            }));
+        }
+        tokio::time::timeout(Duration::from_secs(60), tasks.join_all()).await.expect("all are woken");
+        beating.store(false, Ordering::Relaxed);
+        heart.join().unwrap();
     }
 }
