@@ -1,11 +1,11 @@
 //! Settings that are read again: whole or not at all, and nobody notices but whom they concern.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use harness::gateway::{Gateway, GatewayBuilder};
 use harness::raw;
-use harness::upstream::Upstream;
 use harness::world::World;
 use serde_json::{Value, json};
 
@@ -96,44 +96,104 @@ async fn no_request_fails_while_settings_are_read() {
     assert!(counts.iter().sum::<usize>() > 100, "{counts:?}");
 }
 
+/// A certificate for localhost with its key.
+struct Pair {
+    certificate: String,
+    key: String,
+}
+
+impl Pair {
+    fn make(name: &str) -> Self {
+        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned(), name.to_owned()]).unwrap();
+        Self { certificate: made.cert.pem(), key: made.signing_key.serialize_pem() }
+    }
+}
+
+/// A gateway behind TLS.
+struct Tls {
+    gateway: Gateway,
+    origin: String,
+    _world: World,
+}
+
+impl Tls {
+    async fn start(pair: &Pair) -> Self {
+        let builder = GatewayBuilder::new(samlgate());
+        let origin = format!("https://localhost:{}", builder.listen().port());
+        let world = World::start(samlgate()).await;
+        let gateway = builder
+            .set("public_url", json!(origin))
+            .trust(&world.idp)
+            .protect(&world.upstream)
+            .file("tls.crt", &pair.certificate)
+            .file("tls.key", &pair.key)
+            .set("tls", json!({ "certificate_file": "tls.crt", "key_file": "tls.key" }))
+            .start()
+            .await;
+        Self { gateway, origin, _world: world }
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.gateway.config_file().parent().unwrap().join(name), text).unwrap();
+    }
+
+    async fn get(&self, client: &reqwest::Client) -> reqwest::Result<reqwest::Response> {
+        client.get(format!("{}/public/x", self.origin)).send().await
+    }
+}
+
+/// One that trusts these alone; `idle` connections are kept open.
+fn trusting(pairs: &[&Pair], idle: usize) -> reqwest::Client {
+    let authorities = pairs.iter().map(|pair| reqwest::Certificate::from_pem(pair.certificate.as_bytes()).unwrap());
+    reqwest::Client::builder().no_proxy().pool_max_idle_per_host(idle).tls_certs_only(authorities).build().unwrap()
+}
+
 #[tokio::test]
 async fn a_certificate_is_replaced_and_one_that_does_not_fit_is_not() {
-    let certificate = |name: &str| {
-        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned(), name.to_owned()]).unwrap();
-        (made.cert.pem(), made.signing_key.serialize_pem())
-    };
-    let (first, second) = (certificate("first.example"), certificate("second.example"));
-    let builder = GatewayBuilder::new(samlgate());
-    let origin = format!("https://localhost:{}", builder.listen().port());
-    let world = World::start_with(samlgate(), |gateway| gateway).await;
-    let upstream = Upstream::start().await;
-    let gateway = builder
-        .set("public_url", json!(origin))
-        .trust(&world.idp)
-        .protect(&upstream)
-        .file("tls.crt", &first.0)
-        .file("tls.key", &first.1)
-        .set("tls", json!({ "certificate_file": "tls.crt", "key_file": "tls.key" }))
-        .start()
-        .await;
-    let client = |pem: &str| {
-        let authorities = reqwest::Certificate::from_pem_bundle(pem.as_bytes()).unwrap();
-        reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).tls_certs_only(authorities).build().unwrap()
-    };
-    let get = async |client: &reqwest::Client| client.get(format!("{origin}/public/x")).send().await;
-    let lasting = client(&first.0);
-    assert_eq!(get(&lasting).await.unwrap().status(), 200);
+    let (first, second) = (Pair::make("first.example"), Pair::make("second.example"));
+    let tls = Tls::start(&first).await;
+    let lasting = trusting(&[&first], 0);
+    assert_eq!(tls.get(&lasting).await.unwrap().status(), 200);
 
-    let folder = gateway.config_file().parent().unwrap();
     // The key of another certificate: both stay as they were.
-    std::fs::write(folder.join("tls.crt"), &second.0).unwrap();
-    assert!(!gateway.reload().await);
-    gateway.logged("do not fit together").await;
-    assert_eq!(get(&client(&first.0)).await.unwrap().status(), 200);
+    tls.write("tls.crt", &second.certificate);
+    assert!(!tls.gateway.reload().await);
+    tls.gateway.logged("do not fit together").await;
+    assert_eq!(tls.get(&trusting(&[&first], 0)).await.unwrap().status(), 200);
 
-    std::fs::write(folder.join("tls.key"), &second.1).unwrap();
-    assert!(gateway.reload().await);
-    assert_eq!(get(&client(&second.0)).await.unwrap().status(), 200);
-    assert!(get(&client(&first.0)).await.is_err(), "new connections get the new one");
-    assert!(gateway.metric("samlgate_certificate_not_after_timestamp_seconds", &[("use", "tls")]).await > 0.0);
+    tls.write("tls.key", &second.key);
+    assert!(tls.gateway.reload().await);
+    assert_eq!(tls.get(&trusting(&[&second], 0)).await.unwrap().status(), 200);
+    assert!(tls.get(&trusting(&[&first], 0)).await.is_err(), "new connections get the new one");
+    assert!(tls.gateway.metric("samlgate_certificate_not_after_timestamp_seconds", &[("use", "tls")]).await > 0.0);
+}
+
+#[tokio::test]
+async fn no_request_fails_while_certificates_are_replaced() {
+    let pairs = [Pair::make("first.example"), Pair::make("second.example")];
+    let tls = Tls::start(&pairs[0]).await;
+    let all = [&pairs[0], &pairs[1]];
+    let is_over = AtomicBool::new(false);
+    let ask = async |client: reqwest::Client| {
+        let mut asked = 0;
+        while !is_over.load(Ordering::Relaxed) {
+            let answer = tls.get(&client).await.unwrap();
+            assert_eq!((answer.status(), answer.version()), (reqwest::StatusCode::OK, reqwest::Version::HTTP_2));
+            asked += 1;
+        }
+        asked
+    };
+    let replace = async {
+        for turn in 1..=6 {
+            let pair = &pairs[turn % 2];
+            tls.write("tls.crt", &pair.certificate);
+            tls.write("tls.key", &pair.key);
+            assert!(tls.gateway.reload().await);
+            assert_eq!(tls.get(&trusting(&[pair], 0)).await.unwrap().status(), 200);
+        }
+        is_over.store(true, Ordering::Relaxed);
+    };
+    let (kept, fresh, again, ()) =
+        tokio::join!(ask(trusting(&all, 1)), ask(trusting(&all, 0)), ask(trusting(&all, 0)), replace);
+    assert!(kept > 20 && fresh + again > 20, "{kept} {fresh} {again}");
 }
